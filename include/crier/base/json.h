@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hand-written JSON writer of the event path: strings from anywhere become valid JSON and valid UTF-8.
+ * Reading JSON is jansson's work, not this module's. Pure.
+ */
+#ifndef CRIER_BASE_JSON_H
+#define CRIER_BASE_JSON_H
+
+#include "crier/base/str.h"
+
+/**
+ * Append `text` as a quoted JSON string. Each byte that is not part of valid UTF-8 (overlong forms,
+ * surrogates and cut sequences included) becomes U+FFFD; control characters, quote and backslash are
+ * escaped; NUL too. At most `max_bytes` of input are used, cut at a character boundary.
+ * @return bit set of CRIER_JSON_SANITIZED, CRIER_JSON_TRUNCATED
+ */
+unsigned crier_json_string(struct crier_buf *buf, struct crier_slice text, size_t max_bytes);
+
+enum {
+	CRIER_JSON_SANITIZED = 1u << 0, /* at least one byte was replaced */
+	CRIER_JSON_TRUNCATED = 1u << 1, /* input was longer than max_bytes */
+};
+
+/** True if all of `text` is valid UTF-8 (RFC 3629). */
+bool crier_utf8_is_valid(struct crier_slice text);
+
+/** Lower-case hex of at most `max_bytes` bytes, quoted. */
+void crier_json_hex(struct crier_buf *buf, struct crier_slice bytes, size_t max_bytes);
+
+/** RFC 3339 UTC with nine digits and Z, quoted. `unix_ns` < 9999-12-31. */
+void crier_json_time(struct crier_buf *buf, uint64_t unix_ns);
+
+#endif
