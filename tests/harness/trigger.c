@@ -1,0 +1,380 @@
+// The only program of the test image: whatever a test needs a container to do, as its first argument.
+// "pause" is also the sandbox's first process. Statically linked, so the image is this one file.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (1UL << 20)
+#define SELF "/trigger"
+
+static volatile sig_atomic_t usr1;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	_exit(0);
+}
+
+static void on_usr1(int sig)
+{
+	(void)sig;
+	usr1 = 1;
+}
+
+static void on_child(int sig)
+{
+	(void)sig;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static double arg(int argc, char **argv, int index, double otherwise)
+{
+	return argc > index ? atof(argv[index]) : otherwise;
+}
+
+static void wait_seconds(double seconds)
+{
+	struct timespec left = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void stay(void)
+{
+	signal(SIGCHLD, on_child);
+	for (;;)
+		pause();
+}
+
+static void eat(void)
+{
+	fprintf(stderr, "hog: start\n");
+	for (;;) {
+		char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			_exit(1);
+		memset(p, 1, MIB);
+	}
+}
+
+static pid_t spawn_hog(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		eat();
+	return pid;
+}
+
+// The log of init is the tests' ground truth on who died of what.
+static void report(pid_t pid, int status)
+{
+	if (WIFSIGNALED(status))
+		printf("child %d signal %d\n", (int)pid, WTERMSIG(status));
+	else
+		printf("child %d exit %d\n", (int)pid, WEXITSTATUS(status));
+	fflush(stdout);
+}
+
+static void reap_all(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = wait(&status)) > 0)
+		report(pid, status);
+}
+
+// hogchild [delay [life]]: a child is OOM-killed; init lives until SIGUSR1 or for `life` seconds, then exits 0.
+static int hogchild(double delay, double life)
+{
+	double end;
+
+	signal(SIGUSR1, on_usr1);
+	wait_seconds(delay);
+	spawn_hog();
+	reap_all();
+	for (end = now() + life; !usr1 && now() < end;)
+		wait_seconds(0.02);
+	return 0;
+}
+
+// hogmulti [count]: several processes eat together; with memory.oom.group all die at once, else one by one.
+static int hogmulti(int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		spawn_hog();
+	reap_all();
+	return 0;
+}
+
+// SIGSEGV and SIGABRT that init sends to itself are dropped by the kernel (SIGNAL_UNKILLABLE), a real fault is not.
+static void crash(void)
+{
+	volatile int *volatile nowhere = NULL;
+
+	*nowhere = 1;
+}
+
+static int abort_in_child(void)
+{
+	if (fork() == 0)
+		abort();
+	reap_all();
+	return 128 + SIGABRT;
+}
+
+// execstorm N [stay]: spawn + exec + exit N times, some at once so that both CPUs have work; counts what ended well.
+static int execstorm(long count, int stays)
+{
+	char *const args[] = {(char *)"trigger", (char *)"exit", (char *)"0", NULL};
+	long started = 0, ended = 0;
+
+	while (ended < count) {
+		int status;
+		pid_t pid;
+
+		if (started < count && started - ended < 32) {
+			if (posix_spawn(&pid, SELF, NULL, NULL, args, environ) != 0)
+				break;
+			started++;
+			continue;
+		}
+		if (wait(&status) < 0 || status != 0)
+			break;
+		ended++;
+	}
+	printf("execstorm %s %ld\n", ended == count ? "done" : "failed", ended);
+	fflush(stdout);
+	if (stays)
+		stay();
+	return ended == count ? 0 : 1;
+}
+
+// forkbomb SECONDS: as many forks as two CPUs give, a bounded number alive at a time, over after SECONDS.
+static int forkbomb(double seconds)
+{
+	double end = now() + seconds;
+	int worker;
+
+	for (worker = 0; worker < 8; worker++) {
+		if (fork() != 0)
+			continue;
+		while (now() < end) {
+			if (fork() == 0) {
+				if (fork() == 0)
+					_exit(0);
+				_exit(0);
+			}
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+		}
+		_exit(0);
+	}
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	printf("forkbomb done\n");
+	fflush(stdout);
+	stay();
+	return 0;
+}
+
+static int fill_file(const char *path, unsigned long mib)
+{
+	static char block[1 << 20];
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	unsigned long i;
+
+	if (fd < 0)
+		return -1;
+	memset(block, 'x', sizeof(block));
+	for (i = 0; i < mib; i++) {
+		if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block)) {
+			close(fd);
+			return -1;
+		}
+		// Clean pages can be reclaimed at once; dirty ones of a slow disk would stall the writer.
+		if (i % 8 == 7)
+			fdatasync(fd);
+	}
+	fdatasync(fd);
+	return fd;
+}
+
+static void read_file(int fd)
+{
+	static char block[1 << 20];
+
+	lseek(fd, 0, SEEK_SET);
+	while (read(fd, block, sizeof(block)) > 0)
+		;
+}
+
+// cat-file MIB [rounds]: fill the page cache of the container to its limit with clean pages only.
+static int cat_file(unsigned long mib, int rounds)
+{
+	int fd = fill_file("/tmp/big", mib);
+
+	if (fd < 0) {
+		perror("cat-file: /tmp/big");
+		return 1;
+	}
+	while (rounds-- > 0)
+		read_file(fd);
+	printf("cat-file done\n");
+	fflush(stdout);
+	stay();
+	return 0;
+}
+
+// press LIMIT_MIB FRACTION [seconds]: hold that part of the limit in anonymous memory, and read a file in a
+// loop, so that every round needs reclaim of the little page cache that is left.
+static int press(unsigned long limit_mib, double fraction, double seconds)
+{
+	size_t size = (size_t)((double)limit_mib * fraction * (double)MIB), i;
+	int fd = fill_file("/tmp/press", 16);
+	double end;
+	char *p;
+
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || fd < 0) {
+		perror("press");
+		return 1;
+	}
+	memset(p, 1, size);
+	printf("press: holding %zu\n", size);
+	fflush(stdout);
+	for (end = now() + seconds; now() < end;) {
+		for (i = 0; i < size; i += 4096)
+			p[i]++;
+		read_file(fd);
+	}
+	munmap(p, size);
+	unlink("/tmp/press");
+	printf("press: released\n");
+	fflush(stdout);
+	stay();
+	return 0;
+}
+
+static const char *const weird_names[] = {
+	"\"quoted\"",           "back\\slash",     "new\nline",        "tab\tand\rcr",      "\x01\x02\x1b[31m",
+	"\xff\xfe\x80raw",      "\xc3(bad2",       "\xe2\x82",         "\xed\xa0\x80surr", "\xf4\x90\x80\x80""big",
+	"\xc0\xaf""overlong",   "{\"a\":1}",       "\xe2\x80\xa8ls",   "\x7f""del",        "cut\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac",
+};
+enum { WEIRD_COUNT = sizeof(weird_names) / sizeof(weird_names[0]) };
+
+// weirdname: a process for each name, named by prctl, then by executing a file of that name; all exit 3.
+static int weirdname(void)
+{
+	size_t i;
+
+	for (i = 0; i < WEIRD_COUNT; i++) {
+		char path[64];
+
+		if (fork() == 0) {
+			prctl(PR_SET_NAME, weird_names[i]);
+			_exit(3);
+		}
+		snprintf(path, sizeof(path), "/tmp/%s", weird_names[i]);
+		if (strchr(weird_names[i], '/') || link(SELF, path) != 0)
+			continue;
+		if (fork() == 0) {
+			execl(path, weird_names[i], "exit", "3", (char *)NULL);
+			_exit(127);
+		}
+	}
+	reap_all();
+	printf("weirdname done\n");
+	fflush(stdout);
+	stay();
+	return 0;
+}
+
+static int run_verb(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "pause";
+
+	if (!strcmp(verb, "exit")) {
+		wait_seconds(arg(argc, argv, 3, 0));
+		return (int)arg(argc, argv, 2, 0);
+	}
+	if (!strcmp(verb, "hog")) {
+		wait_seconds(arg(argc, argv, 2, 0));
+		eat();
+	}
+	if (!strcmp(verb, "hogchild"))
+		return hogchild(arg(argc, argv, 2, 0), arg(argc, argv, 3, 600));
+	if (!strcmp(verb, "hogmulti"))
+		return hogmulti((int)arg(argc, argv, 2, 3));
+	if (!strcmp(verb, "segv")) {
+		wait_seconds(arg(argc, argv, 2, 0));
+		crash();
+	}
+	if (!strcmp(verb, "abort"))
+		return abort_in_child();
+	if (!strcmp(verb, "ignoreterm"))
+		signal(SIGTERM, SIG_IGN);
+	else if (!strcmp(verb, "execstorm"))
+		return execstorm((long)arg(argc, argv, 2, 1000), argc > 3 && !strcmp(argv[3], "stay"));
+	else if (!strcmp(verb, "forkbomb"))
+		return forkbomb(arg(argc, argv, 2, 1));
+	else if (!strcmp(verb, "cat-file"))
+		return cat_file((unsigned long)arg(argc, argv, 2, 1), (int)arg(argc, argv, 3, 2));
+	else if (!strcmp(verb, "press"))
+		return press((unsigned long)arg(argc, argv, 2, 64), arg(argc, argv, 3, 0.9), arg(argc, argv, 4, 10));
+	else if (!strcmp(verb, "weirdname"))
+		return weirdname();
+	else if (!strcmp(verb, "spin"))
+		for (double end = now() + arg(argc, argv, 2, 1e9); now() < end;)
+			;
+	else if (strcmp(verb, "pause") != 0 && strcmp(verb, "run") != 0) {
+		fprintf(stderr, "trigger: unknown verb %s\n", verb);
+		return 2;
+	}
+	stay();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGTERM, on_term);
+	signal(SIGINT, on_term);
+	// onusr1 VERB...: nothing happens before SIGUSR1, so that a test can arrange the scene first.
+	if (argc > 1 && !strcmp(argv[1], "onusr1")) {
+		sigset_t set;
+		int sig;
+
+		sigemptyset(&set);
+		sigaddset(&set, SIGUSR1);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		sigwait(&set, &sig);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		argv++;
+		argc--;
+	}
+	return run_verb(argc, argv);
+}
