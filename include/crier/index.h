@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who lives on the node: containers by id, pods by sandbox id and uid, the dead as tombstones, and the last death of
+ * each slot (pod uid + container name). Bounded by count; the oldest tombstones go first. Pure: time is an argument,
+ * nothing is asked or written. All of it belongs to the pipeline's thread.
+ */
+#ifndef CRIER_INDEX_H
+#define CRIER_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crier/base/cleanup.h"
+#include "crier/base/list.h"
+#include "crier/event.h"
+#include "crier/meta.h"
+
+#define CRIER_ID_MAX	 128 /* container or sandbox id, bytes with NUL */
+#define CRIER_UID_MAX	 64
+#define CRIER_FRAGMENT_MAX (24 * 1024)
+
+struct crier_index;
+
+struct crier_index_limits {
+	uint32_t containers;	  /* living; 16,384 */
+	uint32_t tombstones;	  /* 10,000 */
+	uint64_t tombstone_age_ns;/* 5 min */
+	uint64_t slot_age_ns;	  /* 15 min, or until its sandbox is removed */
+	uint32_t slots;		  /* 16,384 */
+};
+
+/* Owned text: NUL-terminated for convenience, `len` is the truth; ptr NULL = unknown. */
+struct crier_pod {
+	struct crier_list by_age; /* of the index */
+	char sandbox_id[CRIER_ID_MAX];	/* "" = known by uid only (cgroup path) */
+	char uid[CRIER_UID_MAX];
+	struct crier_slice name, namespace_, ip; /* owned by the pod */
+	struct crier_meta_labels *labels;	 /* allow-listed; owned; NULL = unknown */
+	struct crier_slice replicaset;		 /* proven by pod-template-hash; owned */
+	struct crier_slice deployment;		 /* inferred; owned */
+	uint64_t created_at_ns;
+	uint8_t qos;	/* enum crier_qos */
+	uint8_t source; /* enum crier_source: best so far */
+	uint32_t version; /* rises with each change: fragments of its containers are stale */
+	uint32_t references;
+	uint64_t gone_ns; /* boottime when its sandbox was removed, 0 = alive */
+};
+
+enum crier_container_phase {
+	CRIER_PHASE_CONTAINER_NEW = 0,
+	CRIER_PHASE_CONTAINER_CREATED, /* cgroup exists or CRI said so */
+	CRIER_PHASE_CONTAINER_RUNNING, /* init executed */
+	CRIER_PHASE_CONTAINER_ENDING,  /* its death was seen, waiting for the runtime's word */
+	CRIER_PHASE_CONTAINER_EXITED,
+	CRIER_PHASE_CONTAINER_REMOVED,
+};
+
+struct crier_container {
+	struct crier_list by_age; /* of the index: living or tombstones */
+	char id[CRIER_ID_MAX];
+	struct crier_pod *pod; /* NULL = not known */
+	struct crier_slice name, image, image_id; /* owned */
+	struct crier_slice runtime_reason, runtime_message; /* owned; of its exit */
+	char sandbox_id[CRIER_ID_MAX];
+	const char *runtime_name;    /* static or owned by the index: "containerd" */
+	const char *runtime_version;
+	uint8_t type;	/* enum crier_container_type */
+	uint8_t source; /* enum crier_source: best that filled the identity */
+	uint8_t phase;	/* enum crier_container_phase */
+	uint8_t cri_state; /* enum crier_meta_state as last told */
+	uint64_t restart_count;
+	uint64_t memory_limit_bytes, cpu_quota_us, cpu_period_us;
+	uint64_t grace_period_s;
+	uint64_t created_at_ns, started_at_ns, finished_at_ns; /* unix, as the runtime says */
+	int64_t runtime_exit_code;
+	uint64_t init_pid;	   /* UNKNOWN until something states it */
+	uint64_t init_start_ns;	   /* boottime of its start, UNKNOWN until an event or seed told */
+	uint64_t cgroup_id;	   /* primary hierarchy; UNKNOWN */
+	uint64_t created_ns;	   /* boottime: first seen */
+	uint64_t running_ns;	   /* boottime: init executed */
+	uint64_t died_ns;	   /* boottime: death seen; 0 = alive */
+	uint32_t version;
+	/* ready fragments: ,"container":{…} and ,"k8s":{…} bodies, full and lean; see emit.h. NULL = to be rendered */
+	char *fragment[2];
+	uint32_t fragment_len[2];
+	uint32_t fragment_version, fragment_pod_version;
+	void *life; /* struct crier_life of src/lifecycle.c, owned by it */
+};
+
+struct crier_slot_death {
+	char container_id[CRIER_ID_MAX];
+	uint8_t cause;
+	int64_t exit_code;
+	uint64_t incident;  /* UNKNOWN */
+	uint64_t seq;	    /* of its container.exited line; UNKNOWN = filtered */
+	uint64_t died_ns;   /* boottime */
+	uint64_t exited_at; /* unix ns */
+	uint32_t restarts_1h;
+};
+
+int crier_index_new(const struct crier_index_limits *limits, struct crier_index **ret_index) crier_must_check;
+void crier_index_free(struct crier_index *index);
+
+/** Called before a container's memory is given back (tombstone expired or evicted); its `life` must be freed there. */
+void crier_index_on_drop(struct crier_index *index, void (*fn)(void *ctx, struct crier_container *container), void *ctx);
+
+/** Living or tombstone; NULL if unknown. ~50 ns. */
+struct crier_container *crier_index_container(struct crier_index *index, struct crier_slice id);
+
+/** Find or add. @return 0; -EINVAL (empty or longer than CRIER_ID_MAX-1), -ENOSPC (the bound; counted), -ENOMEM */
+int crier_index_container_add(struct crier_index *index, struct crier_slice id, uint64_t now_ns,
+			      struct crier_container **ret_container) crier_must_check;
+
+/** To the tombstones: kept tombstone_age_ns. Idempotent. */
+void crier_index_container_bury(struct crier_index *index, struct crier_container *container, uint64_t now_ns);
+
+struct crier_pod *crier_index_pod_by_sandbox(struct crier_index *index, struct crier_slice sandbox_id);
+struct crier_pod *crier_index_pod_by_uid(struct crier_index *index, struct crier_slice uid);
+/** Find or add by uid (from a cgroup path) or by sandbox id. At least one is set. */
+int crier_index_pod_add(struct crier_index *index, struct crier_slice sandbox_id, struct crier_slice uid,
+			struct crier_pod **ret_pod) crier_must_check;
+void crier_index_container_set_pod(struct crier_index *index, struct crier_container *container, struct crier_pod *pod);
+
+/**
+ * Merge what a source told: fills what is unset, and replaces what a weaker source had filled. `labels_allowed` is the
+ * allow-list (NULL-terminated). Identity never changes once an equal or better source set it: a contradiction is refused.
+ * @return 1 if anything changed, 0 if not, -EEXIST on a contradiction (counted by the caller), -ENOMEM
+ */
+int crier_index_merge_container(struct crier_index *index, struct crier_container *container,
+				const struct crier_meta_container *meta, enum crier_source source);
+int crier_index_merge_pod(struct crier_index *index, struct crier_pod *pod, const struct crier_meta_pod *meta,
+			  enum crier_source source, const char *const *labels_allowed);
+
+/** namespace, pod name, pod uid, container name, id and type known (a sandbox needs no container name). */
+bool crier_container_is_identified(const struct crier_container *container);
+
+/** Last death of (pod uid, container name); NULL if none is remembered. Borrowed until the next index call. */
+const struct crier_slot_death *crier_index_slot(struct crier_index *index, struct crier_slice pod_uid,
+						struct crier_slice name);
+/** Remember a death; restarts_1h is counted by the index from the deaths of this slot within an hour. */
+int crier_index_slot_set(struct crier_index *index, struct crier_slice pod_uid, struct crier_slice name,
+			 const struct crier_slot_death *death);
+
+/** Drop tombstones, slots and pods over age. Cheap when nothing is due. */
+void crier_index_expire(struct crier_index *index, uint64_t now_ns);
+
+struct crier_index_counts {
+	uint32_t containers, tombstones, pods, slots;
+	uint64_t refused_full, contradictions, tombstones_evicted;
+};
+void crier_index_counts(const struct crier_index *index, struct crier_index_counts *ret_counts);
+
+/** Every container, living ones first; for snapshot, ps, reconcile. Removal of the current one is allowed. */
+void crier_index_each(struct crier_index *index, bool (*fn)(void *ctx, struct crier_container *container), void *ctx);
+
+#endif
