@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One option table (src/options.c) stands behind YAML, flags, --help, the man page and docs/options.md: a row has the
+ * name, kind, range, default, where it may be set, whether SIGHUP may change it, and its sentence.
+ */
+#ifndef CRIER_CONFIG_H
+#define CRIER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crier/base/cleanup.h"
+#include "crier/base/err.h"
+#include "crier/base/log.h"
+#include "crier/emit.h"
+#include "crier/event.h"
+#include "crier/probe.h"
+
+enum crier_profile {
+	CRIER_PROFILE_MINIMAL,
+	CRIER_PROFILE_DEFAULT,
+	CRIER_PROFILE_PROCESS,
+	CRIER_PROFILE_MEMORY,
+	CRIER_PROFILE_FULL,
+	CRIER_PROFILE_COUNT,
+};
+
+enum crier_output {
+	CRIER_OUTPUT_JSON,
+	CRIER_OUTPUT_TEXT,
+	CRIER_OUTPUT_COUNT,
+};
+
+#define CRIER_LIST_MAX 64
+
+/* A list option. Owned strings, NULL-terminated. */
+struct crier_config_list {
+	char *items[CRIER_LIST_MAX + 1];
+	size_t count;
+};
+
+/* Patterns of one filter dimension: `*` and `?`; an item starting with `!` excludes. Empty = everything. */
+struct crier_config_filter {
+	struct crier_config_list types, namespaces, pods, labels /* key=value */, containers, processes /* comm */;
+	uint8_t min_severity; /* enum crier_severity */
+};
+
+struct crier_config {
+	char *config_path; /* NULL: none given */
+	enum crier_output output;
+	enum crier_detail detail;
+	enum crier_profile profile;
+	enum crier_log_level log_level;
+	bool colour; /* text: decided by the terminal, --colour auto|always|never */
+
+	/* identity */
+	char *node_name;    /* NODE_NAME, else the host's nodename */
+	char *cluster_name; /* NULL = unknown */
+	struct crier_config_list resources; /* key=value */
+	struct crier_config_list labels;    /* allow-list */
+	enum crier_label_keys label_keys;
+
+	/* sources */
+	char *host_root;	 /* "/" */
+	char *cri_socket;	 /* NULL = discover, "none" = off */
+	char *runtime_state_dir; /* "/run/containerd": OCI bundles below it */
+	char *btf;
+	uint64_t cri_timeout_ms, reconcile_interval_ms;
+
+	/* waiting and memory */
+	uint64_t hold_age_ms, hold_events, hold_bytes;
+	uint64_t exit_wait_ms;
+	uint64_t tombstone_age_ms, tombstones, slot_age_ms, max_containers, max_cgroups;
+
+	/* kernel */
+	uint64_t ring_bulk_bytes, ring_critical_bytes, event_rate, critical_rate, drain_interval_ms;
+	struct crier_config_list hooks;	   /* event=kind */
+	bool process_args;		   /* off: arguments are secrets' favourite place */
+	struct crier_config_list redact;   /* patterns of argument names whose values are hidden */
+
+	/* memory and cpu watching */
+	double pressure_enter_ratio, pressure_exit_ratio, pressure_critical_ratio;
+	uint64_t pressure_interval_ms;	/* ongoing at most this often; 60 s */
+	double throttle_ratio;
+	uint64_t throttle_interval_ms;	/* 30 s */
+	double node_memory_enter_ratio; /* MemAvailable / MemTotal below which the node is under pressure; 0.10 */
+	uint64_t node_memory_interval_ms;
+
+	/* output */
+	char *output_target; /* "-" */
+	uint64_t max_output_bytes; /* bulk bytes a second; 256 KiB; 0 = no budget */
+	uint64_t sink_buffer_bytes;
+	uint64_t stats_interval_ms, snapshot_interval_ms;
+	struct crier_config_filter filter;
+
+	/* life */
+	char *state_file; /* "/run/crier/state.json"; "" = none */
+	uint64_t stop_deadline_ms;
+};
+
+/** Defaults; owned strings allocated. */
+int crier_config_init(struct crier_config *config) crier_must_check;
+void crier_config_done(struct crier_config *config);
+
+/** What the caller of the command line must do next. */
+enum crier_cli_action {
+	CRIER_CLI_RUN,	 /* the verb was parsed; go on */
+	CRIER_CLI_EXIT_OK,
+};
+
+/**
+ * Set one option by its name, as flag or YAML would.
+ * @return 0; -EINVAL, -ERANGE: err names option, value, what is allowed
+ */
+int crier_config_set(struct crier_config *config, const char *name, const char *value, struct crier_err *err) crier_must_check;
+
+/** Read a YAML file over what is set. Unknown keys, wrong kinds: refused with "file:line:column". */
+int crier_config_read(struct crier_config *config, const char *path, struct crier_err *err) crier_must_check;
+
+/**
+ * Flags of `run` and its kin: --name value, --name=value, --flag, --no-flag; repeated list options append. --config is
+ * read first whatever its place. Positional arguments are left in argv[0..ret_rest).
+ */
+int crier_config_parse(struct crier_config *config, int argc, char **argv, int *ret_rest, struct crier_err *err) crier_must_check;
+
+/** Relations between options (exit ratio below enter ratio, …). */
+int crier_config_validate(const struct crier_config *config, struct crier_err *err) crier_must_check;
+
+/** Effective config as JSON (allocated): for recordings and `crier config --effective`; and back. */
+char *crier_config_to_json(const struct crier_config *config);
+int crier_config_from_json(struct crier_config *config, const char *json, size_t len, struct crier_err *err) crier_must_check;
+
+/** The commented default YAML, --help's option part, markdown and man page: all from the table. To stdout-like FILE. */
+void crier_config_print_yaml(FILE *file);
+void crier_config_print_help(FILE *file);
+void crier_config_print_markdown(FILE *file);
+void crier_config_print_man(FILE *file);
+
+/** 1 if SIGHUP may change everything that differs; 0 and err naming the first option that needs a restart. */
+int crier_config_can_reload(const struct crier_config *old_config, const struct crier_config *new_config, struct crier_err *err);
+
+/** Bit set (1 << enum crier_type) a profile emits; process.exit, process.signal partly: see crier_profile_wants. */
+uint32_t crier_profile_types(enum crier_profile profile);
+/** Which kernel events a profile needs (1 << enum crier_probe_event). */
+uint32_t crier_profile_probes(enum crier_profile profile);
+
+extern const char *const crier_profile_names[CRIER_PROFILE_COUNT + 1];
+
+#endif

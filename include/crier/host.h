@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the pipeline may ask of and do to the node: the seam that makes it deterministic. Live, src/agent.c answers from
+ * the real node (and records the answers); replayed, src/replay.c answers from the file. Effects have no result and are
+ * left out in replay. Never called with a lock held; look-ups are bounded single-file reads off the per-event path.
+ */
+#ifndef CRIER_HOST_H
+#define CRIER_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crier/base/str.h"
+#include "crier/cri.h"
+#include "crier/wire.h"
+
+struct crier_host {
+	void *ctx;
+
+	/* look-ups: absolute paths, host root already prefixed where it must be. 0 or -errno; cut at cap */
+	int (*read)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
+	int (*readlink)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
+	int (*inode)(void *ctx, const char *path, uint64_t *ret_inode);
+
+	/* effects */
+	void (*ask)(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod);
+	void (*reconcile)(void *ctx);
+	void (*classify)(void *ctx, uint64_t cgroup_id, enum crier_wire_cgroup_class cgroup_class);
+	void (*forget)(void *ctx, uint64_t cgroup_id);
+	void (*init_pid)(void *ctx, uint32_t pid, bool add);
+	void (*watch_pressure)(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on);
+
+	/* a finished, numbered line; must be taken (room was checked) */
+	void (*line)(void *ctx, const char *line, size_t len, bool urgent);
+};
+
+#endif

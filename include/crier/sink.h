@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where lines go: a bounded ring buffer that the main loop fills and one writer thread empties into stdout, a file or a
+ * socket. A blocked reader blocks that thread only. A line put in is never dropped.
+ */
+#ifndef CRIER_SINK_H
+#define CRIER_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crier/base/cleanup.h"
+#include "crier/base/err.h"
+
+struct crier_sink;
+
+struct crier_sink_options {
+	const char *target;   /* "-" stdout; "unix:PATH" a stream socket; else a file to append to */
+	size_t buffer_bytes;  /* 4 MiB */
+	size_t write_bytes;   /* batch: 64 KiB */
+	uint32_t linger_ms;   /* longest wait for a fuller batch; critical lines do not wait; 50 */
+};
+
+int crier_sink_new(const struct crier_sink_options *options, struct crier_sink **ret_sink, struct crier_err *err) crier_must_check;
+
+/** Main loop. Whole line or nothing. @return 0; -ENOSPC: does not fit now */
+int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;
+
+/** Bytes free now: the pipeline's back-pressure input. */
+size_t crier_sink_room(const struct crier_sink *sink);
+
+enum crier_sink_state {
+	CRIER_SINK_OK,
+	CRIER_SINK_BLOCKED, /* a write has been waiting for over a second */
+	CRIER_SINK_FULL,    /* ENOSPC: retried every second */
+	CRIER_SINK_CLOSED,  /* EPIPE or the like: nobody will read any more; the agent ends */
+};
+/** State with the errno behind it; main loop. */
+enum crier_sink_state crier_sink_state(const struct crier_sink *sink, int *ret_errno);
+/** Readable (eventfd) when the state changed or, after -ENOSPC, room is back. Owned by the sink. */
+int crier_sink_fd(const struct crier_sink *sink);
+
+/** Write what is left within the deadline, stop the thread. @return bytes that could not be written */
+size_t crier_sink_close(struct crier_sink *sink, uint32_t deadline_ms);
+void crier_sink_free(struct crier_sink *sink);
+
+#endif
