@@ -1,25 +1,33 @@
 # shellcheck shell=bash
 # The one list of Debian packages; sourced by deploy/quickstart.sh and tests/run.sh.
-# shellcheck disable=SC2034 # the lists are used by those that source this
 
-packages_build=(
-	clang llvm cmake ninja-build pkg-config gcc g++ bpftool libbpf-dev libelf-dev zlib1g-dev libgrpc-dev
-	libprotobuf-c-dev protobuf-c-compiler libjansson-dev libyaml-dev libcap-dev libc-ares-dev libre2-dev libssl-dev
-)
-# A private containerd and the kubelet of the harness.
-packages_run=(containerd runc python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc)
-packages_test=(
-	libcmocka-dev jq python3-jsonschema codespell shellcheck cppcheck clang-format clang-tidy
-	libclang-rt-dev
-)
+# packages_of GROUP : build (the program), run (a private containerd and the kubelet of the harness), test.
+packages_of() {
+	case $1 in
+	build)
+		echo clang llvm cmake ninja-build pkg-config gcc g++ bpftool libbpf-dev libelf-dev zlib1g-dev libgrpc-dev \
+			libprotobuf-c-dev protobuf-c-compiler libjansson-dev libyaml-dev libcap-dev libc-ares-dev libre2-dev \
+			libssl-dev
+		;;
+	run)
+		echo containerd runc python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc python3-jsonschema jq
+		;;
+	test)
+		echo libcmocka-dev codespell shellcheck cppcheck clang-format clang-tidy libclang-rt-dev
+		;;
+	esac
+}
 
-# install_missing PACKAGE... : asks dpkg first, so that a complete machine needs neither network nor root.
+# install_missing GROUP... : asks dpkg first, so that a complete machine needs neither network nor root.
 install_missing() {
-	local package
+	local group package
 	local -a missing=()
-	for package in "$@"; do
-		# Its state and not the exit status: dpkg also knows removed packages whose configuration is left.
-		[[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" == installed* ]] || missing+=("$package")
+	for group in "$@"; do
+		for package in $(packages_of "$group"); do
+			# Its state and not the exit status: dpkg also knows removed packages whose configuration is left.
+			[[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" == installed* ]] ||
+				missing+=("$package")
+		done
 	done
 	[ ${#missing[@]} -eq 0 ] && return 0
 	if [ "$(id -u)" -ne 0 ]; then

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import cgroups, image
+from harness import cgroups, image, proc
 from harness.cri import CriError, pb
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Spec:
 
     name: str
     args: list[str]
+    command: list[str] = field(default_factory=list)
     memory: int = 0
     cpu_quota_us: int = 0
     grace_s: int = 30
@@ -49,7 +51,7 @@ class Container:
 
     def _config(self) -> Any:
         pod, spec = self.pod, self.spec
-        config = pb.ContainerConfig(args=spec.args, log_path=self.log_path)
+        config = pb.ContainerConfig(command=spec.command, args=spec.args, log_path=self.log_path)
         config.metadata.name, config.metadata.attempt = spec.name, self.attempt
         config.image.image = image.TRIGGER
         config.labels.update(pod.identity_labels())
@@ -82,6 +84,8 @@ class Container:
         (self.pod.node.logs / "containers" / name).symlink_to(self.pod.log_folder / self.log_path)
         # 0 if it has ended already.
         self.pid = self._cri.container_pid(self.id)
+        if self.pid:
+            proc.wait_executed(self.pid, b"/trigger")
         return self
 
     def status(self) -> Any:
@@ -113,6 +117,8 @@ class Container:
 
     def signal(self, number: int) -> None:
         """A signal to init from outside the container."""
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            proc.wait_expects(self.pid, number)
         os.kill(self.pid, number)
 
     def remove(self) -> None:
@@ -159,6 +165,7 @@ class Pod:
         self.cgroup = f"/kubepods{QOS_FOLDER[qos]}/pod{self.uid}"
         self.log_folder: Path = node.logs / "pods" / f"{namespace}_{name}_{self.uid}"
         self.containers: list[Container] = []
+        self.known: list[Container] = []  # removed ones too
         self.sandbox_id = ""
         self.config = self._config()
         cgroups.make_pod(self.cgroup)
@@ -200,6 +207,7 @@ class Pod:
     def _create(self, spec: Spec, attempt: int) -> Container:
         container = Container(self, spec, attempt)
         self.containers.append(container)
+        self.known.append(container)
         return container
 
     def start(self, name: str, *args: str, **spec: Any) -> Container:

@@ -336,9 +336,7 @@ static int run_verb(int argc, char **argv)
 	}
 	if (!strcmp(verb, "abort"))
 		return abort_in_child();
-	if (!strcmp(verb, "ignoreterm"))
-		signal(SIGTERM, SIG_IGN);
-	else if (!strcmp(verb, "execstorm"))
+	if (!strcmp(verb, "execstorm"))
 		return execstorm((long)arg(argc, argv, 2, 1000), argc > 3 && !strcmp(argv[3], "stay"));
 	else if (!strcmp(verb, "forkbomb"))
 		return forkbomb(arg(argc, argv, 2, 1));
@@ -351,7 +349,7 @@ static int run_verb(int argc, char **argv)
 	else if (!strcmp(verb, "spin"))
 		for (double end = now() + arg(argc, argv, 2, 1e9); now() < end;)
 			;
-	else if (strcmp(verb, "pause") != 0 && strcmp(verb, "run") != 0) {
+	else if (strcmp(verb, "pause") != 0 && strcmp(verb, "run") != 0 && strcmp(verb, "ignoreterm") != 0) {
 		fprintf(stderr, "trigger: unknown verb %s\n", verb);
 		return 2;
 	}
@@ -361,7 +359,8 @@ static int run_verb(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	signal(SIGTERM, on_term);
+	// At once and not in run_verb(): a stop may follow the start closely.
+	signal(SIGTERM, argc > 1 && !strcmp(argv[argc > 2 && !strcmp(argv[1], "onusr1") ? 2 : 1], "ignoreterm") ? SIG_IGN : on_term);
 	signal(SIGINT, on_term);
 	// onusr1 VERB...: nothing happens before SIGUSR1, so that a test can arrange the scene first.
 	if (argc > 1 && !strcmp(argv[1], "onusr1")) {

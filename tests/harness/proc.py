@@ -1,0 +1,31 @@
+"""Facts of a process from /proc, for tests that must not act too early."""
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+
+def wait_executed(pid: int, name: bytes, seconds: float = 5) -> None:
+    """The runtime's start returns a moment before its own init has executed the container's program."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if os.readlink(f"/proc/{pid}/exe".encode()).endswith(name):
+                return
+        except OSError:
+            return  # it has ended already
+        time.sleep(0.002)
+
+
+def wait_expects(pid: int, number: int, seconds: float = 5) -> None:
+    """Waits until the process handles, blocks or ignores a signal: before, an init loses it and others die of it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        for mask in re.findall(r"^Sig(?:Blk|Ign|Cgt):\s*([0-9a-f]+)", status, re.MULTILINE):
+            if int(mask, 16) >> (number - 1) & 1:
+                return
+        time.sleep(0.002)
+    raise RuntimeError(f"process {pid}: does not expect signal {number} after {seconds} s")
