@@ -151,16 +151,17 @@ def test_victim_in_no_container(env: Env) -> None:
     group = f"/crier-test-{os.getpid()}"
     cgroups.make(group, only=hierarchy)
     cgroups.set_memory_limit(hierarchy, group, 32 * MIB)
+    victim = subprocess.Popen([image.build_trigger(), "onusr1", "hog"])
     try:
-        with subprocess.Popen([image.build_trigger(), "onusr1", "hog"]) as victim:
-            (hierarchy.path(group) / "cgroup.procs").write_text(str(victim.pid), encoding="ascii")
-            proc.wait_expects(victim.pid, signal.SIGUSR1)
-            victim.send_signal(signal.SIGUSR1)
-            assert victim.wait(30) == -signal.SIGKILL
+        (hierarchy.path(group) / "cgroup.procs").write_text(str(victim.pid), encoding="ascii")
+        proc.wait_expects(victim.pid, signal.SIGUSR1)
+        victim.send_signal(signal.SIGUSR1)
+        assert victim.wait(30) == -signal.SIGKILL
         oom = env.crier.wait_event("node.oom", where=lambda line: line.get("process.pid") == victim.pid)
         same(oom, data__scope="memcg", data__limit__level="other", data__limit__bytes=32 * MIB, attribution__status="host")
         same(oom, data__limit__cgroup__path=group)
         assert not [line for line in env.crier.events("container.oom") if line.get("process.pid") == victim.pid]
     finally:
-        cgroups.kill_all(group)
+        victim.kill()
+        victim.wait()
         cgroups.remove(group)

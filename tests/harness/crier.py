@@ -64,8 +64,12 @@ class Crier:
         self.lines: list[Line] = []
         self.out, self.err = folder / "stdout", folder / "stderr"
         self.command = [str(binary()), *verb, *flags]
+        if not any(flag.startswith("--state-file") for flag in flags):
+            # The default is the node's: two criers that share it would tell of each other's gaps.
+            self.command += ["--state-file", str(folder / "state.json")]
         with open(self.err, "ab") as err:
             self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=err, start_new_session=True)
+        self.out.touch()
         self._parsed = 0
         self._news = threading.Condition()
         self._gate = threading.Event()
@@ -230,9 +234,11 @@ def _named(match: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def node_flags(node: Node, cri_socket: str | Path | None = None, profile: str = "default") -> list[str]:
+def node_flags(
+    node: Node, cri_socket: str | Path | None = None, profile: str = "default", cluster: str = "test-cluster"
+) -> list[str]:
     """The flags that point crier at a private node."""
     return [
         "--cri-socket", str(cri_socket or node.socket), "--runtime-state-dir", str(node.state),
-        "--cluster-name", "test-cluster", "--node-name", "test-node", "--profile", profile,
+        "--cluster-name", cluster, "--node-name", "test-node", "--profile", profile,
     ]  # fmt: skip

@@ -364,14 +364,17 @@ int main(int argc, char **argv)
 	signal(SIGINT, on_term);
 	// onusr1 VERB...: nothing happens before SIGUSR1, so that a test can arrange the scene first.
 	if (argc > 1 && !strcmp(argv[1], "onusr1")) {
-		sigset_t set;
-		int sig;
+		sigset_t set, before;
 
+		// Handled, and not awaited by sigwait(), during which /proc shows the signal as not blocked.
 		sigemptyset(&set);
 		sigaddset(&set, SIGUSR1);
-		sigprocmask(SIG_BLOCK, &set, NULL);
-		sigwait(&set, &sig);
-		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		sigprocmask(SIG_BLOCK, &set, &before);
+		signal(SIGUSR1, on_usr1);
+		while (!usr1)
+			sigsuspend(&before);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		usr1 = 0;
 		argv++;
 		argc--;
 	}
