@@ -29,7 +29,10 @@ enum crier_cgroup_kind {
 	CRIER_CGROUP_KIND_COUNT,
 };
 
-/* What a path alone tells. Slices point into the path, pod_uid into `uid_storage`. */
+/*
+ * What a path alone tells. Slices point into the path, pod_uid into `uid_storage` (so a copy of the struct keeps pointing
+ * into the original). OTHER with a pod_uid: below a pod, in none of its containers (conmon).
+ */
 struct crier_container;
 struct crier_pod;
 
@@ -45,9 +48,15 @@ struct crier_cgroup_facts {
 };
 
 /**
- * Parse an absolute path below a cgroup root ("/kubepods/burstable/pod…/…"). A table of forms, each component tried
- * against each row; the container is the deepest component that is a container form and has a pod (or a known runtime
- * prefix) above it; 63 or 65 hex digits are no id. Bounded by CRIER_CGROUP_PATH_MAX (longer: OTHER). Pure, ~100 ns.
+ * Parse a path below a cgroup root ("/kubepods/burstable/pod…/…"). A table of forms, each component tried against each
+ * row. The container is the first component that is a container form: its name says so (cri-containerd-, crio-, docker-,
+ * libpod-, nerdctl-), or it is a bare id below kubepods, a pod, /docker or /k8s.io. All below is NESTED, be it docker in a
+ * pod; but a kubepods root or a pod below a container that is in no pod wins over it (kind, k3d: a node in a container).
+ *
+ * Stated answers: 63 or 65 hex digits and upper-case ones are no id; a uid of another shape is no pod (bare ids below
+ * kubepods are containers all the same); empty components and a trailing slash count for nothing; leading ".." (a path
+ * above the reader's cgroup namespace) is skipped, ".." further down makes it all OTHER; longer than
+ * CRIER_CGROUP_PATH_MAX: OTHER. Pure, 0.1-0.4 us.
  */
 void crier_cgroup_parse(struct crier_slice path, struct crier_cgroup_facts *ret_facts);
 
@@ -141,8 +150,10 @@ struct crier_cgroup *crier_cgroup_get_by_memory(const struct crier_cgroup_table 
 struct crier_cgroup *crier_cgroup_get_by_path(const struct crier_cgroup_table *table, struct crier_slice path);
 
 /**
- * Add a known directory. An existing id with another path is id reuse: the old entry is replaced (counted).
- * @return 0 and the entry (also when it was there); -ENOSPC: full of living ones, -ENOMEM
+ * Add a known directory. An existing id with another path is id reuse: the old entry is replaced in place (counted); a
+ * tombstone added with its own path stays one. Another living entry with this path has gone unseen: it becomes a
+ * tombstone. @param path  ptr NULL or longer than CRIER_CGROUP_PATH_MAX = not known
+ * @return 0 and the entry (also when it was there); -EINVAL: id 0, -ENOSPC: full of living ones, -ENOMEM
  */
 int crier_cgroup_add(struct crier_cgroup_table *table, uint64_t id, uint64_t parent_id, struct crier_slice path,
 		     struct crier_cgroup **ret_cgroup) crier_must_check;
@@ -152,9 +163,12 @@ int crier_cgroup_add_child(struct crier_cgroup_table *table, uint64_t id, uint64
 int crier_cgroup_set_memory_id(struct crier_cgroup_table *table, struct crier_cgroup *cgroup, uint64_t memory_id);
 /** rmdir seen: kept as a tombstone until expire. */
 void crier_cgroup_removed(struct crier_cgroup_table *table, struct crier_cgroup *cgroup, uint64_t now_ns);
-/** Forget tombstones older than `age_ns`; `fn` is told each before it goes. */
+/** Forget tombstones older than `age_ns`; `fn` (may be NULL) is told each before it goes. */
 typedef void (*crier_cgroup_fn)(void *ctx, struct crier_cgroup *cgroup);
 void crier_cgroup_expire(struct crier_cgroup_table *table, uint64_t now_ns, uint64_t age_ns, crier_cgroup_fn fn, void *ctx);
+/** In a full table the oldest tombstone gives way to a new entry: `fn` is told before it goes. */
+void crier_cgroup_table_on_evict(struct crier_cgroup_table *table, crier_cgroup_fn fn, void *ctx);
+/** Every entry, removed ones too, in an order that depends on the calls made alone. `fn` must not add or expire. */
 void crier_cgroup_each(const struct crier_cgroup_table *table, crier_cgroup_fn fn, void *ctx);
 /** A container's memory goes: no entry may point at it any more. */
 void crier_cgroup_unlink_container(struct crier_cgroup_table *table, const struct crier_container *container);
@@ -162,7 +176,7 @@ void crier_cgroup_unlink_pod(struct crier_cgroup_table *table, const struct crie
 
 struct crier_cgroup_counts {
 	uint32_t living, removed;
-	uint64_t refused_full, reused;
+	uint64_t refused_full, reused, evicted;
 };
 void crier_cgroup_table_counts(const struct crier_cgroup_table *table, struct crier_cgroup_counts *ret_counts);
 
