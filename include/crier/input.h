@@ -14,6 +14,7 @@
 #include "crier/base/cleanup.h"
 #include "crier/base/err.h"
 #include "crier/base/str.h"
+#include "crier/wire.h"
 
 enum crier_input_type {
 	CRIER_INPUT_NONE = 0,
@@ -24,7 +25,7 @@ enum crier_input_type {
 	CRIER_INPUT_CGROUP,   /* struct crier_input_cgroup + path: one directory of the walk */
 	CRIER_INPUT_SEED,     /* struct crier_wire_seed: one process alive at start */
 	CRIER_INPUT_READY,    /* walk and seeds are done: tell agent.start and snapshots; payload JSON text */
-	CRIER_INPUT_COUNTERS, /* struct crier_wire_counters + u64 recursion misses + blames */
+	CRIER_INPUT_COUNTERS, /* struct crier_input_counters */
 	CRIER_INPUT_ROOM,     /* u64 free bytes of the sink */
 	CRIER_INPUT_CLOCK,    /* u64 unix offset: the clock was set */
 	CRIER_INPUT_HEALTH,   /* JSON text: component, state, reason, remedy */
@@ -38,6 +39,25 @@ enum crier_input_type {
 struct crier_input_cgroup {
 	uint64_t id, parent_id;
 	/* path follows */
+};
+
+#define CRIER_INPUT_BLAMES_MAX 8
+
+/* One cgroup that lost records since the counters before. */
+struct crier_input_blame {
+	uint64_t cgroup_id;
+	uint64_t suppressed[CRIER_CLASS_COUNT];
+	uint64_t failed[CRIER_CLASS_COUNT];
+};
+
+/* The kernel's counters (totals since start) and crier's own use of the node at one moment. */
+struct crier_input_counters {
+	struct crier_wire_counters kernel;
+	uint64_t recursion_misses;
+	uint64_t rss_bytes;
+	uint64_t cpu_ms;
+	uint64_t blame_count;
+	struct crier_input_blame blames[CRIER_INPUT_BLAMES_MAX];
 };
 
 enum crier_lookup_kind {

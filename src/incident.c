@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crier/incident.h"
+
+#include <string.h>
+
+static bool same_process(struct crier_process_key a, struct crier_process_key b)
+{
+	return a.pid != 0 && a.pid == b.pid && a.start_ns == b.start_ns;
+}
+
+static uint64_t age(uint64_t now_ns, uint64_t then_ns)
+{
+	return now_ns > then_ns ? now_ns - then_ns : 0; /* the rings merge by time, but not across turns */
+}
+
+/* How long an item keeps its incident open for later facts. */
+static uint64_t window_of(const struct crier_incident_fact *fact)
+{
+	switch (fact->type) {
+	case CRIER_TYPE_CONTAINER_MEMORY_PRESSURE: return CRIER_INCIDENT_PRESSURE_WINDOW_NS;
+	case CRIER_TYPE_PROCESS_SIGNAL:
+		return fact->is_stop ? CRIER_INCIDENT_STOP_WINDOW_NS : CRIER_INCIDENT_SIGNAL_WINDOW_NS;
+	default: return CRIER_INCIDENT_OOM_WINDOW_NS;
+	}
+}
+
+/*
+ * Does `fact` belong to the same death as `item`?
+ *  - the same process: a signal and its exit, a SIGKILL and the OOM record that follows it
+ *  - OOM victims of one kill share the trigger (memory.oom.group kills many)
+ *  - an OOM in a container under pressure
+ *  - the end of init, or of the container, right after any death in it
+ *  - a container's end after a stop signal to its init
+ */
+static bool belongs(const struct crier_incident_item *item, const struct crier_incident_fact *fact)
+{
+	const struct crier_incident_fact *then = &item->fact;
+
+	if (age(fact->now_ns, then->now_ns) > window_of(then))
+		return false;
+	if (same_process(then->key, fact->key))
+		return true;
+	switch (fact->type) {
+	case CRIER_TYPE_CONTAINER_OOM:
+	case CRIER_TYPE_NODE_OOM:
+		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE ||
+		       (then->type == fact->type && same_process(then->trigger, fact->trigger));
+	case CRIER_TYPE_PROCESS_EXIT:
+		return fact->is_init && then->type == CRIER_TYPE_CONTAINER_OOM;
+	case CRIER_TYPE_CONTAINER_EXITED:
+		return then->is_init || then->is_stop || then->type == CRIER_TYPE_CONTAINER_OOM;
+	case CRIER_TYPE_CONTAINER_MEMORY_PRESSURE:
+		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE;
+	case CRIER_TYPE_PROCESS_SIGNAL:
+		return fact->is_stop && then->is_stop;
+	default: return false;
+	}
+}
+
+struct crier_incident *crier_incident_find(struct crier_incidents *set, const struct crier_incident_fact *fact)
+{
+	struct crier_incident *best = NULL;
+
+	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++) {
+		struct crier_incident *incident = &set->open[i];
+
+		for (size_t k = 0; incident->id && k < incident->count; k++) {
+			if (!belongs(&incident->items[k], fact))
+				continue;
+			if (!best || incident->last_ns > best->last_ns)
+				best = incident;
+			break;
+		}
+	}
+	return best;
+}
+
+struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t *counter,
+					   const struct crier_incident_fact *fact)
+{
+	struct crier_incident *incident = crier_incident_find(set, fact);
+
+	if (incident)
+		return incident;
+	incident = &set->open[0];
+	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN && incident->id; i++)
+		if (!set->open[i].id || set->open[i].last_ns < incident->last_ns)
+			incident = &set->open[i];
+	*incident = (struct crier_incident){.id = ++*counter, .last_ns = fact->now_ns};
+	return incident;
+}
+
+void crier_incident_add(struct crier_incident *incident, const struct crier_incident_fact *fact, uint64_t seq)
+{
+	/* When full the latest item makes room: how it began and how it ended matter most. */
+	size_t slot = incident->count < CRIER_TIMELINE_MAX ? incident->count++ : CRIER_TIMELINE_MAX - 1;
+
+	incident->items[slot] = (struct crier_incident_item){*fact, seq};
+	if (fact->now_ns > incident->last_ns)
+		incident->last_ns = fact->now_ns;
+	if (fact->type == CRIER_TYPE_CONTAINER_OOM || fact->type == CRIER_TYPE_NODE_OOM)
+		incident->victims++;
+}
+
+static enum crier_basis basis_of(const struct crier_incident_fact *then, const struct crier_incident_fact *fact)
+{
+	switch (fact->type) {
+	case CRIER_TYPE_CONTAINER_OOM:
+	case CRIER_TYPE_NODE_OOM:
+		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE ? CRIER_BASIS_SAME_CGROUP_WINDOW :
+									    CRIER_BASIS_NONE;
+	case CRIER_TYPE_PROCESS_EXIT:
+		if (then->type == CRIER_TYPE_CONTAINER_OOM || then->type == CRIER_TYPE_NODE_OOM)
+			return same_process(then->key, fact->key) ? CRIER_BASIS_SAME_TASK :
+								    CRIER_BASIS_SAME_CGROUP_WINDOW;
+		if (then->type == CRIER_TYPE_PROCESS_SIGNAL && same_process(then->key, fact->key) &&
+		    (then->signal == fact->signal || then->is_stop))
+			return CRIER_BASIS_SIGNAL_TARGET;
+		return CRIER_BASIS_NONE;
+	case CRIER_TYPE_CONTAINER_EXITED:
+		if (then->type == CRIER_TYPE_PROCESS_EXIT)
+			return then->is_init ? CRIER_BASIS_SAME_TASK : CRIER_BASIS_NONE;
+		if (then->type == CRIER_TYPE_PROCESS_SIGNAL)
+			return then->is_init ? CRIER_BASIS_SIGNAL_TARGET : CRIER_BASIS_NONE;
+		if (then->type == CRIER_TYPE_CONTAINER_OOM)
+			return same_process(then->key, fact->key) ? CRIER_BASIS_SAME_TASK :
+								    CRIER_BASIS_SAME_CGROUP_WINDOW;
+		return CRIER_BASIS_NONE;
+	default: return CRIER_BASIS_NONE;
+	}
+}
+
+void crier_incident_explain(const struct crier_incident *incident, const struct crier_incident_fact *fact,
+			    struct crier_correlation *correlation)
+{
+	correlation->incident = incident->id;
+	/* newest first: the nearest cause leads */
+	for (size_t k = incident->count; k-- > 0 && correlation->cause_count < CRIER_CAUSES_MAX;) {
+		const struct crier_incident_item *item = &incident->items[k];
+		enum crier_basis basis = basis_of(&item->fact, fact);
+
+		if (basis == CRIER_BASIS_NONE)
+			continue;
+		correlation->causes[correlation->cause_count++] = (struct crier_cause){
+			.seq = item->seq,
+			.kind = (uint8_t)item->fact.type,
+			.basis = (uint8_t)basis,
+			.filtered = item->seq == CRIER_UNKNOWN_U64,
+			.delta_ms = age(fact->now_ns, item->fact.now_ns) / 1000000,
+		};
+	}
+}
+
+size_t crier_incident_timeline(const struct crier_incident *incident, uint64_t unix_offset_ns,
+			       struct crier_timeline_item ret_items[CRIER_TIMELINE_MAX])
+{
+	for (size_t k = 0; k < incident->count; k++)
+		ret_items[k] = (struct crier_timeline_item){
+			.seq = incident->items[k].seq,
+			.type = (uint8_t)incident->items[k].fact.type,
+			.ts = incident->items[k].fact.now_ns + unix_offset_ns,
+		};
+	return incident->count;
+}

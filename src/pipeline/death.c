@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a container: seen in the kernel, given up to --exit-wait for the runtime's own words, told exactly once,
+ * remembered for its slot, and at last removed.
+ */
+#include "internal.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static bool runtime_has_answered(const struct crier_container *container)
+{
+	return container->cri_state == CRIER_STATE_EXITED;
+}
+
+void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death)
+{
+	struct crier_container *container = life->container;
+
+	if (life->exited_told)
+		return;
+	if (life->dying_until_ns || life->death.boottime_ns) {
+		/* init's own exit says more than an empty cgroup; the first word keeps the time */
+		if (death->by_init && !life->death.by_init)
+			life->death = *death;
+		return;
+	}
+	life->death = *death;
+	container->died_ns = death->boottime_ns;
+	container->phase = CRIER_PHASE_CONTAINER_ENDING;
+	crier_watch_end(p, life);
+	if (!p->cri_enabled || !p->cri_up || runtime_has_answered(container)) {
+		crier_death_finish(p, life);
+		return;
+	}
+	life->dying_until_ns = p->now_ns + p->config->exit_wait_ms * MS_NS;
+	life->asks = 0;
+	life->next_ask_ns = p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
+	crier_life_schedule(p, life);
+}
+
+static enum crier_exit_cause cause_of(const struct crier_life *life)
+{
+	const struct crier_death *death = &life->death;
+
+	if (death->by_init && (life->started_told || life->preexisting)) {
+		if (death->oom)
+			return CRIER_EXIT_CAUSE_OOM;
+		return WIFSIGNALED((int)death->status) ? CRIER_EXIT_CAUSE_SIGNAL : CRIER_EXIT_CAUSE_EXIT;
+	}
+	if (!life->started_told && !life->preexisting && life->container->started_at_ns == CRIER_UNKNOWN_U64)
+		return CRIER_EXIT_CAUSE_START_FAILED;
+	return CRIER_EXIT_CAUSE_UNKNOWN;
+}
+
+static void fill_kernel(struct crier_data_exited *data, const struct crier_life *life)
+{
+	const struct crier_death *death = &life->death;
+
+	if (!death->by_init)
+		return;
+	if (WIFSIGNALED((int)death->status)) {
+		data->signal = (uint64_t)WTERMSIG((int)death->status);
+		data->signal_name = crier_signal_name((unsigned)data->signal);
+		data->exit_code = 128 + (int64_t)data->signal;
+		data->core_dumped = WCOREDUMP((int)death->status) != 0;
+	} else {
+		data->exit_code = WEXITSTATUS((int)death->status);
+	}
+}
+
+static void fill_stop(struct crier_data_exited *data, const struct crier_life *life)
+{
+	const struct crier_stop_seen *stop = &life->stop;
+	struct crier_stop *out = &data->stop;
+
+	if (!stop->first_ns || life->death.oom)
+		return;
+	out->signal = stop->first_signal;
+	out->signal_name = crier_signal_name(stop->first_signal);
+	if (stop->sender_pid) {
+		out->sender_pid = stop->sender_pid;
+		out->sender_comm = crier_slice_bounded(stop->sender_comm, sizeof(stop->sender_comm));
+	}
+	if (life->container->grace_period_s != CRIER_UNKNOWN_U64)
+		out->grace_period_s = life->container->grace_period_s;
+	if (stop->last_signal == SIGKILL && stop->first_signal != SIGKILL) {
+		out->escalated_to = SIGKILL;
+		out->escalated_name = crier_signal_name(SIGKILL);
+		out->after_ms = (stop->last_ns - stop->first_ns) / MS_NS;
+	} else if (life->death.boottime_ns >= stop->first_ns) {
+		out->after_ms = (life->death.boottime_ns - stop->first_ns) / MS_NS;
+	}
+}
+
+static void fill_runtime(struct crier_data_exited *data, const struct crier_container *container)
+{
+	if (!runtime_has_answered(container))
+		return;
+	data->runtime.reason = container->runtime_reason;
+	data->runtime.message = container->runtime_message;
+	data->runtime.exit_code = container->runtime_exit_code;
+	data->runtime.finished_at = container->finished_at_ns;
+	if (data->exit_code == CRIER_UNKNOWN_I64)
+		data->exit_code = container->runtime_exit_code;
+}
+
+static void fill_uptime(struct crier_data_exited *data, const struct crier_life *life)
+{
+	const struct crier_container *container = life->container;
+	uint64_t began = container->running_ns ? container->running_ns : container->init_start_ns;
+
+	if (began != CRIER_UNKNOWN_U64 && began && life->death.boottime_ns > began)
+		data->uptime_ms = (life->death.boottime_ns - began) / MS_NS;
+	else if (container->started_at_ns != CRIER_UNKNOWN_U64 && container->finished_at_ns != CRIER_UNKNOWN_U64 &&
+		 container->finished_at_ns > container->started_at_ns)
+		data->uptime_ms = (container->finished_at_ns - container->started_at_ns) / MS_NS;
+}
+
+static uint8_t severity_of(const struct crier_container *container, const struct crier_data_exited *data)
+{
+	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX)
+		return CRIER_SEVERITY_DEBUG;
+	if (data->cause == CRIER_EXIT_CAUSE_OOM || data->cause == CRIER_EXIT_CAUSE_START_FAILED)
+		return CRIER_SEVERITY_ERROR;
+	if (data->stop.signal != CRIER_UNKNOWN_U64) /* asked for: an escalation is worth a warning, an exit is not */
+		return data->stop.escalated_to != CRIER_UNKNOWN_U64 ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
+	if (data->cause == CRIER_EXIT_CAUSE_SIGNAL || (data->exit_code != 0 && data->exit_code != CRIER_UNKNOWN_I64))
+		return CRIER_SEVERITY_ERROR;
+	return data->cause == CRIER_EXIT_CAUSE_UNKNOWN ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
+}
+
+static void remember(struct crier_pipeline *p, struct crier_life *life, const struct crier_data_exited *data,
+		     uint64_t incident, uint64_t seq)
+{
+	struct crier_container *container = life->container;
+	struct crier_slot_death death = {
+		.cause = data->cause,
+		.exit_code = data->exit_code,
+		.incident = incident,
+		.seq = seq,
+		.died_ns = life->death.boottime_ns,
+		.exited_at = life->death.boottime_ns + p->emit.unix_offset_ns,
+	};
+
+	if (data->observed == CRIER_OBSERVED_AFTER_THE_FACT && container->finished_at_ns != CRIER_UNKNOWN_U64)
+		death.exited_at = container->finished_at_ns;
+	memcpy(death.container_id, container->id, sizeof(death.container_id));
+	if (container->pod && container->name.len)
+		(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &death);
+	memcpy(p->exited[p->exited_count++ % EXITED_TOLD_MAX], container->id, CRIER_ID_MAX);
+}
+
+static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_observed observed)
+{
+	struct crier_container *container = life->container;
+	struct crier_timeline_item timeline[CRIER_TIMELINE_MAX];
+	struct crier_incident_fact fact = {
+		.type = CRIER_TYPE_CONTAINER_EXITED,
+		.key = life->death.key,
+		.now_ns = life->death.boottime_ns,
+		.is_init = true,
+	};
+	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
+	struct crier_data_exited data;
+	struct crier_event event;
+
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_EXITED, life, life->death.boottime_ns);
+	crier_data_init(CRIER_TYPE_CONTAINER_EXITED, &data);
+	fill_kernel(&data, life);
+	data.cause = observed == CRIER_OBSERVED_AFTER_THE_FACT ? (uint8_t)CRIER_EXIT_CAUSE_UNKNOWN : (uint8_t)cause_of(life);
+	if (observed == CRIER_OBSERVED_AFTER_THE_FACT)
+		data.observed = CRIER_OBSERVED_AFTER_THE_FACT;
+	fill_stop(&data, life);
+	fill_runtime(&data, container);
+	fill_uptime(&data, life);
+	if (container->restart_count != CRIER_UNKNOWN_U64)
+		data.restart_count = container->restart_count;
+	data.timeline = timeline;
+	data.timeline_count = crier_incident_timeline(incident, p->emit.unix_offset_ns, timeline);
+	event.data = &data;
+	event.severity = severity_of(container, &data);
+	event.correlation.process = life->death.key;
+	crier_incident_explain(incident, &fact, &event.correlation);
+
+	uint64_t seq = crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
+
+	crier_output_partial(life, seq, event.attribution.status);
+	crier_incident_add(incident, &fact, seq);
+	remember(p, life, &data, incident->id, seq);
+}
+
+void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
+{
+	struct crier_container *container = life->container;
+
+	life->dying_until_ns = 0;
+	life->next_ask_ns = 0;
+	if (life->exited_told)
+		return;
+	if (life->hold_until_ns)
+		crier_life_settle(p, life);
+	if (life->exited_told)
+		return; /* what waited told it */
+	life->exited_told = true;
+	tell(p, life, CRIER_OBSERVED_LIVE);
+	container->phase = CRIER_PHASE_CONTAINER_EXITED;
+	if (container->init_pid != CRIER_UNKNOWN_U64)
+		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
+	crier_life_schedule(p, life);
+}
+
+static bool was_told_before(const struct crier_pipeline *p, const char *id)
+{
+	for (size_t i = 0; i < p->start.previous_exited_count; i++)
+		if (strcmp(p->start.previous_exited[i], id) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The runtime names a container as finished that was never seen alive: it died while crier was away, or before its cgroup
+ * was ever made. Told once; what finished before the last run ended was told by that run.
+ */
+void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *life)
+{
+	struct crier_container *container = life->container;
+	uint64_t since = p->start.previous_instance[0] ? p->start.previous_ended_at :
+							 p->start.boottime_ns + p->start.unix_offset_ns;
+
+	if (life->exited_told || life->dying_until_ns)
+		return;
+	life->exited_told = true;
+	container->phase = CRIER_PHASE_CONTAINER_EXITED;
+	life->want_snapshot = false;
+	if (container->finished_at_ns == CRIER_UNKNOWN_U64 || container->finished_at_ns < since ||
+	    was_told_before(p, container->id))
+		return;
+	life->death = (struct crier_death){
+		.boottime_ns = container->finished_at_ns > p->emit.unix_offset_ns ?
+				       container->finished_at_ns - p->emit.unix_offset_ns :
+				       0,
+	};
+	container->died_ns = life->death.boottime_ns;
+	tell(p, life, CRIER_OBSERVED_AFTER_THE_FACT);
+}
+
+void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier_removed_basis basis)
+{
+	struct crier_container *container = life->container;
+	struct crier_data_removed data;
+	struct crier_event event;
+	struct crier_death death = {.boottime_ns = p->now_ns};
+
+	if (life->removed_told)
+		return;
+	/* Gone without an end that was seen: tell the end first, with what is known. Never for one that ended before us. */
+	if (!life->exited_told && container->phase < CRIER_PHASE_CONTAINER_EXITED) {
+		if (!life->death.boottime_ns)
+			life->death = death;
+		crier_death_finish(p, life);
+	}
+	life->removed_told = true;
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_REMOVED, life, p->now_ns);
+	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX)
+		event.severity = CRIER_SEVERITY_DEBUG;
+	crier_data_init(CRIER_TYPE_CONTAINER_REMOVED, &data);
+	data.basis = (uint8_t)basis;
+	event.data = &data;
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+	container->phase = CRIER_PHASE_CONTAINER_REMOVED;
+	crier_index_container_bury(p->index, container, p->now_ns);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the pipeline: what its files share and nobody else sees. Reading order: pipeline.c (inputs, deadlines),
+ * arrive.c (tables: which container is this?), hold and settle in life.c, process.c and oom.c (records to events),
+ * death.c, mail.c (what the runtime tells), watch.c (pressure, throttling), output.c (filter, number, emit), report.c.
+ */
+#ifndef CRIER_PIPELINE_INTERNAL_H
+#define CRIER_PIPELINE_INTERNAL_H
+
+#include "crier/decode.h"
+#include "crier/filter.h"
+#include "crier/hold.h"
+#include "crier/incident.h"
+#include "crier/pipeline.h"
+#include "crier/pressure.h"
+
+#define NEVER	  UINT64_MAX
+#define MS_NS	  1000000ULL
+#define SECOND_NS 1000000000ULL
+
+#define ASK_BACKOFF_FIRST_NS (10 * MS_NS)  /* a sandbox is NOT_FOUND until RunPodSandbox ends, 34 ms and more */
+#define ASK_BACKOFF_LAST_NS  (200 * MS_NS) /* containerd knows an exit some 50 ms after the kernel */
+#define EXITED_TOLD_MAX	     256	   /* ids kept for the state file */
+
+/* What was seen of a container's end. */
+struct crier_death {
+	uint64_t boottime_ns; /* 0 = not seen */
+	struct crier_process_key key;
+	uint32_t status; /* wait(2) form, of init; valid when by_init */
+	bool by_init;	 /* init's own exit was seen */
+	bool oom;
+};
+
+/* A stop asked for from outside: the first signal and the last. */
+struct crier_stop_seen {
+	uint64_t first_ns, last_ns;
+	uint32_t first_signal, last_signal;
+	uint32_t sender_pid;
+	char sender_comm[CRIER_WIRE_COMM_LEN];
+};
+
+enum crier_ask_state {
+	ASK_NONE,
+	ASK_WAITING,  /* asked, no answer yet */
+	ASK_ANSWERED, /* the runtime's full status was merged */
+	ASK_MISSING,  /* the last answer was no answer */
+};
+
+/* The pipeline's part of a container: container->life. */
+struct crier_life {
+	struct crier_container *container;
+	struct crier_cgroup *cgroup; /* its own directory; NULL: known from the runtime only, or gone */
+	struct crier_list busy;	     /* linked while due_ns is set */
+	uint64_t due_ns;
+	uint64_t key; /* hold queue */
+
+	/* waiting for metadata */
+	uint64_t hold_until_ns; /* 0 = settled: events go straight on */
+	uint64_t asked_ns, next_ask_ns;
+	uint32_t asks;
+	uint8_t ask;	 /* enum crier_ask_state */
+	uint8_t missing; /* enum crier_meta_status of the last MISSING */
+
+	/* what was told */
+	bool preexisting; /* there before crier looked: a snapshot, not created and started */
+	bool want_snapshot;
+	bool started_told, exited_told, removed_told;
+	bool cri_known; /* the runtime named it at least once */
+	uint64_t generation;
+
+	struct crier_incidents incidents;
+	struct crier_stop_seen stop;
+	struct crier_death death;
+	uint64_t dying_until_ns; /* 0 = not dying */
+
+	struct crier_pressure pressure;
+	uint64_t pressure_next_ns;    /* re-sample while under pressure */
+	uint64_t pressure_sampled_ns; /* rate limit of hints */
+	struct crier_throttle throttle;
+
+	/* partial lines to be mended */
+	uint64_t partial_from, partial_to, partial_count;
+};
+
+struct crier_account {
+	uint64_t received; /* kernel event records fed */
+	uint64_t made;	   /* events user space generated itself */
+	uint64_t emitted, filtered, suppressed, lost;
+	uint64_t held; /* event records waiting in hold queues */
+};
+
+struct crier_loss_tally {
+	uint64_t count, first_ns, last_ns;
+};
+
+struct crier_pipeline {
+	const struct crier_config *config;
+	struct crier_config *reloaded; /* owned; config points here after a CONFIG input */
+	struct crier_host host;
+	struct crier_start start;
+	struct crier_index *index;
+	struct crier_cgroup_table *cgroups;
+	struct crier_hold *hold;
+	struct crier_filter *filter;
+	struct crier_emit_options emit;
+	struct crier_resource *resources; /* owned */
+
+	uint64_t now_ns;
+	uint64_t seq; /* last number given */
+	uint64_t incident_counter;
+	uint64_t key_counter;
+	struct crier_list busy; /* lives with a due time */
+	bool ready;
+
+	/* runtime */
+	bool cri_enabled, cri_up;
+	uint64_t list_generation, list_began_ns;
+	uint64_t cri_asked, cri_answered, cri_missing;
+
+	/* output */
+	size_t room, room_total;
+	uint64_t budget_ns; /* last refill */
+	uint64_t budget_bytes;
+	struct crier_account account[CRIER_CLASS_COUNT];
+	struct crier_loss_tally losses[CRIER_LOSS_COUNT][CRIER_CLASS_COUNT];
+	bool loss_pending;
+	uint64_t lines, bytes, invalid;
+	uint64_t attribution[CRIER_ATTRIBUTION_COUNT];
+	struct crier_input_counters counters, counters_told;
+	uint64_t counters_ns; /* when the last counters came */
+
+	/* timers */
+	uint64_t stats_due_ns, snapshot_due_ns, throttle_due_ns, node_due_ns, expire_due_ns, loss_due_ns;
+	uint64_t stats_last_ns;
+
+	struct crier_incidents node_incidents;
+	struct crier_node_pressure node_pressure;
+	struct {
+		struct crier_process_key trigger;
+		uint64_t limit_id, at_ns;
+		uint8_t scope;
+	} last_oom;
+	uint64_t proc_lookups_ns; /* window of the bounded /proc look-ups */
+	uint32_t proc_lookups;
+
+	char exited[EXITED_TOLD_MAX][CRIER_ID_MAX];
+	size_t exited_count;
+
+	char line[CRIER_LINE_MAX + 256];
+	char file[1024 * 1024]; /* one look-up's answer */
+	struct crier_meta_message message;
+};
+
+/* Where an event's subject lives. */
+struct crier_subject {
+	struct crier_cgroup *cgroup;
+	struct crier_container *container;
+	struct crier_life *life;
+	struct crier_pod *pod;
+	uint8_t via; /* enum crier_via */
+};
+
+/* arrive.c */
+void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len);
+void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_id, struct crier_slice path);
+void crier_arrive_seed(struct crier_pipeline *p, const struct crier_wire_seed *seed);
+struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_id);
+
+/* life.c */
+struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id, struct crier_cgroup *cgroup);
+void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_ask(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_hold(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_settle(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_tick(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_drop(void *ctx, struct crier_container *container);
+bool crier_life_free(void *ctx, struct crier_container *container);
+void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns);
+
+/* process.c */
+void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
+			  uint64_t wait_ns);
+void crier_process_fill(struct crier_event *event, const struct crier_wire_task *task);
+void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
+			 const struct crier_wire_header *header, const struct crier_subject *subject, uint64_t wait_ns);
+void crier_process_actor(struct crier_pipeline *p, struct crier_event *event, const struct crier_wire_task *task);
+struct crier_process_key crier_key_of(const struct crier_wire_task *task);
+bool crier_is_init(const struct crier_container *container, const struct crier_wire_task *task);
+
+/* oom.c */
+void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
+		      uint64_t wait_ns);
+
+/* death.c */
+void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death);
+void crier_death_finish(struct crier_pipeline *p, struct crier_life *life);
+void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *life);
+void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier_removed_basis basis);
+
+/* mail.c */
+void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len);
+
+/* watch.c */
+void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life);
+void crier_watch_hint(struct crier_pipeline *p, const struct crier_decoded *d);
+void crier_watch_psi(struct crier_pipeline *p, uint64_t cgroup_id);
+void crier_watch_end(struct crier_pipeline *p, struct crier_life *life);
+void crier_watch_round(struct crier_pipeline *p);
+void crier_watch_node(struct crier_pipeline *p);
+void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, struct crier_memory_breakdown *ret);
+bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, uint64_t *ret_usage, uint64_t *ret_working_set);
+bool crier_read_number(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
+		       uint64_t *ret_value);
+/** Value after `key` and a blank in lines of "key value" text. */
+bool crier_text_number(struct crier_slice text, const char *key, uint64_t *ret_value);
+bool crier_read_file(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
+		     struct crier_slice *ret_text);
+
+/* output.c */
+/** @return the line's number, or CRIER_UNKNOWN_U64 when it was filtered or could not leave */
+uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring, bool made_here);
+void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status);
+void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring, uint64_t count,
+		       uint64_t at_ns);
+/** An event about a container that user space makes itself (container.*): subject, attribution and slot filled. */
+void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type, struct crier_life *life,
+			uint64_t boottime_ns);
+void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event, const struct crier_subject *subject,
+			    uint64_t wait_ns);
+
+/* report.c */
+void crier_report_start(struct crier_pipeline *p, struct crier_slice json);
+void crier_report_health(struct crier_pipeline *p, const char *component, const char *state, struct crier_slice reason,
+			 struct crier_slice remedy);
+void crier_report_health_json(struct crier_pipeline *p, struct crier_slice json);
+void crier_report_stats(struct crier_pipeline *p);
+void crier_report_counters(struct crier_pipeline *p, const struct crier_input_counters *counters);
+void crier_report_losses(struct crier_pipeline *p);
+void crier_report_stop(struct crier_pipeline *p, struct crier_slice json);
+
+#endif

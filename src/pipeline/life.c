@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A container's life in the pipeline: made, asked about, its events held until the answer comes or the hold age is over,
+ * settled, ticked, dropped.
+ */
+#include "internal.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
+{
+	uint64_t due = NEVER;
+
+	if (life->hold_until_ns)
+		due = crier_min(due, life->hold_until_ns);
+	if (life->next_ask_ns)
+		due = crier_min(due, life->next_ask_ns);
+	if (life->dying_until_ns)
+		due = crier_min(due, life->dying_until_ns);
+	if (life->pressure_next_ns)
+		due = crier_min(due, life->pressure_next_ns);
+	life->due_ns = due;
+	crier_list_remove(&life->busy);
+	if (due != NEVER)
+		crier_list_append(&p->busy, &life->busy);
+}
+
+struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id, struct crier_cgroup *cgroup)
+{
+	struct crier_container *container;
+
+	if (crier_index_container_add(p->index, id, p->now_ns, &container) < 0)
+		return NULL;
+	struct crier_life *life = container->life;
+
+	if (!life) {
+		life = calloc(1, sizeof(*life));
+		if (!life)
+			return NULL;
+		life->container = container;
+		life->key = ++p->key_counter;
+		crier_list_init(&life->busy);
+		container->life = life;
+	}
+	if (cgroup && life->cgroup != cgroup) {
+		life->cgroup = cgroup;
+		container->cgroup_id = cgroup->id;
+		if (container->phase < CRIER_PHASE_CONTAINER_CREATED)
+			container->phase = CRIER_PHASE_CONTAINER_CREATED;
+		crier_life_read_bundle(p, life);
+		crier_life_hold(p, life);
+	}
+	return life;
+}
+
+/* Called when the index gives a container's memory back. */
+void crier_life_drop(void *ctx, struct crier_container *container)
+{
+	struct crier_pipeline *p = ctx;
+	struct crier_life *life = container->life;
+
+	crier_cgroup_unlink_container(p->cgroups, container);
+	if (!life)
+		return;
+	crier_life_settle(p, life);
+	if (life->pressure_next_ns)
+		crier_watch_end(p, life);
+	crier_list_remove(&life->busy);
+	container->life = NULL;
+	free(life);
+}
+
+/* The end of everything: no line is made any more. */
+bool crier_life_free(void *ctx, struct crier_container *container)
+{
+	(void)ctx;
+	free(container->life);
+	container->life = NULL;
+	return true;
+}
+
+void crier_life_ask(struct crier_pipeline *p, struct crier_life *life)
+{
+	struct crier_container *container = life->container;
+	enum crier_cri_question question = container->type == CRIER_CONTAINER_TYPE_SANDBOX ? CRIER_CRI_SANDBOX :
+					   container->type != CRIER_CONTAINER_TYPE_UNKNOWN ? CRIER_CRI_CONTAINER :
+											     CRIER_CRI_UNKNOWN;
+
+	life->next_ask_ns = 0;
+	if (p->cri_enabled) {
+		p->host.ask(p->host.ctx, question, crier_slice_of(container->id), true);
+		p->cri_asked++;
+		life->ask = ASK_WAITING;
+		life->asks++;
+		life->asked_ns = p->now_ns;
+	}
+	crier_life_schedule(p, life);
+}
+
+/* A new container: its events wait for the runtime's answer, unless nothing better than the bundle can come. */
+void crier_life_hold(struct crier_pipeline *p, struct crier_life *life)
+{
+	bool identified = crier_container_is_identified(life->container);
+
+	life->asks = 0;
+	if (p->cri_enabled)
+		crier_life_ask(p, life);
+	if (!p->cri_enabled || !p->cri_up) {
+		if (identified || !p->cri_enabled)
+			return;
+	} else if (identified && life->container->type == CRIER_CONTAINER_TYPE_SANDBOX) {
+		return; /* the runtime knows a sandbox only once RunPodSandbox is done; its bundle named it already */
+	}
+	life->hold_until_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
+	crier_life_schedule(p, life);
+}
+
+struct release {
+	struct crier_pipeline *p;
+};
+
+static void release_one(void *ctx, uint64_t pushed_ns, const void *bytes, size_t len)
+{
+	struct crier_pipeline *p = ((struct release *)ctx)->p;
+	struct crier_decoded d;
+
+	if (crier_decode(bytes, len, &d) < 0)
+		return; /* it was decoded once already */
+	if (crier_wire_is_event(d.header->type))
+		p->account[d.header->ring].held--;
+	crier_process_record(p, &d, crier_subject_of(p, d.header->cgroup_id), p->now_ns - pushed_ns);
+}
+
+/* Waiting is over, with an answer or without: the queue goes on in its order, then later events without waiting. */
+void crier_life_settle(struct crier_pipeline *p, struct crier_life *life)
+{
+	struct release release = {p};
+
+	life->hold_until_ns = 0;
+	if (crier_hold_has(p->hold, life->key))
+		crier_hold_release(p->hold, life->key, release_one, &release);
+	if (life->want_snapshot && p->ready)
+		crier_life_snapshot(p, life);
+	crier_life_schedule(p, life);
+}
+
+void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (life->hold_until_ns && p->now_ns >= life->hold_until_ns)
+		crier_life_settle(p, life);
+	if (life->next_ask_ns && p->now_ns >= life->next_ask_ns)
+		crier_life_ask(p, life);
+	if (life->pressure_next_ns && p->now_ns >= life->pressure_next_ns)
+		crier_watch_sample(p, life);
+	if (life->dying_until_ns && p->now_ns >= life->dying_until_ns)
+		crier_death_finish(p, life);
+	crier_life_schedule(p, life);
+}
+
+void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns)
+{
+	struct crier_container *container = life->container;
+
+	if (container->init_pid != CRIER_UNKNOWN_U64 && container->init_pid != pid)
+		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
+	if (container->init_pid != pid) {
+		container->init_pid = pid;
+		container->version++;
+	}
+	container->init_start_ns = start_ns;
+	p->host.init_pid(p->host.ctx, pid, true);
+}
+
+void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
+{
+	struct crier_container *container = life->container;
+	struct crier_data_snapshot data;
+	struct crier_event event;
+
+	life->want_snapshot = false;
+	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX || container->phase >= CRIER_PHASE_CONTAINER_EXITED)
+		return;
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_SNAPSHOT, life, p->now_ns);
+	crier_data_init(CRIER_TYPE_CONTAINER_SNAPSHOT, &data);
+	data.state = container->phase == CRIER_PHASE_CONTAINER_RUNNING ? CRIER_STATE_RUNNING : container->cri_state;
+	if (life->cgroup && life->cgroup->path)
+		crier_watch_usage(p, life->cgroup->path, &data.memory_usage_bytes, &data.working_set_bytes);
+	if (container->init_start_ns != CRIER_UNKNOWN_U64 && p->now_ns > container->init_start_ns)
+		data.uptime_ms = (p->now_ns - container->init_start_ns) / MS_NS;
+	event.data = &data;
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+}
+
+/* ---- the OCI bundle: on disk before the container's first process ---- */
+
+static struct crier_slice json_text(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	return json_is_string(value) ? (struct crier_slice){json_string_value(value), json_string_length(value)} :
+				       CRIER_SLICE_NONE;
+}
+
+static void merge_bundle(struct crier_pipeline *p, struct crier_life *life, json_t *annotations)
+{
+	struct crier_meta_message *message = &p->message;
+	struct crier_container *container = life->container;
+	struct crier_slice type = json_text(annotations, "io.kubernetes.cri.container-type");
+
+	crier_meta_clear(message);
+	message->container.id = crier_slice_of(container->id);
+	message->container.sandbox_id = json_text(annotations, "io.kubernetes.cri.sandbox-id");
+	message->container.name = json_text(annotations, "io.kubernetes.cri.container-name");
+	message->container.image = json_text(annotations, "io.kubernetes.cri.image-name");
+	message->container.pod_name = json_text(annotations, "io.kubernetes.cri.sandbox-name");
+	message->container.pod_namespace = json_text(annotations, "io.kubernetes.cri.sandbox-namespace");
+	message->container.pod_uid = json_text(annotations, "io.kubernetes.cri.sandbox-uid");
+	message->pod.sandbox_id = message->container.sandbox_id;
+	message->pod.name = message->container.pod_name;
+	message->pod.namespace_ = message->container.pod_namespace;
+	message->pod.uid = message->container.pod_uid;
+
+	struct crier_pod *pod;
+
+	if (message->pod.sandbox_id.len || message->pod.uid.len) {
+		if (crier_index_pod_add(p->index, message->pod.sandbox_id, message->pod.uid, &pod) == 0) {
+			crier_index_merge_pod(p->index, pod, &message->pod, CRIER_SOURCE_OCI_BUNDLE, NULL);
+			crier_index_container_set_pod(p->index, container, pod);
+		}
+	}
+	crier_index_merge_container(p->index, container, &message->container, CRIER_SOURCE_OCI_BUNDLE);
+	if (crier_slice_equal(type, CRIER_SLICE("sandbox"))) {
+		container->type = CRIER_CONTAINER_TYPE_SANDBOX;
+		container->version++;
+	}
+}
+
+void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life)
+{
+	char path[512];
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s%s/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
+		 strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root, p->config->runtime_state_dir,
+		 life->container->id);
+	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
+		return;
+	json_t *root = json_loadb(p->file, len, JSON_ALLOW_NUL, NULL);
+	json_t *annotations = json_object_get(root, "annotations");
+
+	if (json_is_object(annotations))
+		merge_bundle(p, life, annotations);
+	json_decref(root);
+}

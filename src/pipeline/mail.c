@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the runtime tells: merged into the index, it settles what waits, mends what left partial, and ends what died. */
+#include "internal.h"
+
+static void mend(struct crier_pipeline *p, struct crier_life *life)
+{
+	struct crier_container *container = life->container;
+	struct crier_data_resolved data;
+	struct crier_event event;
+
+	if (!life->partial_count || !crier_container_is_identified(container))
+		return;
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_RESOLVED, life, p->now_ns);
+	crier_data_init(CRIER_TYPE_CONTAINER_RESOLVED, &data);
+	data.cgroup_id = container->cgroup_id;
+	data.container_id = crier_slice_of(container->id);
+	data.from_seq = life->partial_from;
+	data.to_seq = life->partial_to;
+	data.count = life->partial_count;
+	event.data = &data;
+	if (crier_output(p, &event, CRIER_CLASS_CRITICAL, true) != CRIER_UNKNOWN_U64)
+		life->partial_count = 0;
+}
+
+static struct crier_life *life_of(struct crier_pipeline *p, struct crier_slice id)
+{
+	struct crier_container *container = crier_index_container(p->index, id);
+
+	return container ? container->life : NULL;
+}
+
+static struct crier_pod *merge_pod(struct crier_pipeline *p, const struct crier_meta_pod *meta, enum crier_source source)
+{
+	struct crier_pod *pod;
+
+	if (!meta->sandbox_id.len && !meta->uid.len)
+		return NULL;
+	if (crier_index_pod_add(p->index, meta->sandbox_id, meta->uid, &pod) < 0)
+		return NULL;
+	(void)crier_index_merge_pod(p->index, pod, meta, source, (const char *const *)p->config->labels.items);
+	return pod;
+}
+
+/* A container's own answer names its pod by uid and name, even when the pod's own answer did not come along. */
+static void merge_container(struct crier_pipeline *p, struct crier_life *life, const struct crier_meta_message *message,
+			    enum crier_source source)
+{
+	const struct crier_meta_container *meta = &message->container;
+	struct crier_meta_pod from_labels;
+	struct crier_pod *pod;
+
+	if (message->pod.sandbox_id.len) {
+		pod = merge_pod(p, &message->pod, source);
+	} else {
+		from_labels = message->pod; /* all absent */
+		from_labels.sandbox_id = meta->sandbox_id;
+		from_labels.uid = meta->pod_uid;
+		from_labels.name = meta->pod_name;
+		from_labels.namespace_ = meta->pod_namespace;
+		pod = merge_pod(p, &from_labels, source);
+	}
+	if (pod)
+		crier_index_container_set_pod(p->index, life->container, pod);
+	(void)crier_index_merge_container(p->index, life->container, meta, source);
+	life->cri_known = true;
+	if (meta->pid != CRIER_UNKNOWN_U64 && life->container->init_pid != meta->pid)
+		crier_life_set_init(p, life, (uint32_t)meta->pid, CRIER_UNKNOWN_U64);
+}
+
+static bool is_seen_alive(const struct crier_life *life)
+{
+	return life->started_told || life->preexisting || life->cgroup || life->death.boottime_ns;
+}
+
+static void answered(struct crier_pipeline *p, struct crier_life *life, bool ended)
+{
+	life->ask = ASK_ANSWERED;
+	life->next_ask_ns = 0;
+	p->cri_answered++;
+	if (life->hold_until_ns && crier_container_is_identified(life->container))
+		crier_life_settle(p, life);
+	else if (life->hold_until_ns) /* an answer without a name: ask again, it may be young */
+		life->next_ask_ns = p->now_ns + ASK_BACKOFF_FIRST_NS;
+	mend(p, life);
+	if (ended && life->dying_until_ns)
+		crier_death_finish(p, life);
+	else if (ended && !is_seen_alive(life))
+		crier_death_after_the_fact(p, life);
+	else if (life->dying_until_ns)
+		life->next_ask_ns = p->now_ns + crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
+	if (life->want_snapshot && p->ready && !life->hold_until_ns)
+		crier_life_snapshot(p, life);
+	crier_life_schedule(p, life);
+}
+
+static void mail_container(struct crier_pipeline *p, const struct crier_meta_message *message)
+{
+	bool listed = message->generation != 0;
+	bool exited = message->container.state == CRIER_STATE_EXITED;
+	struct crier_life *life = life_of(p, message->container.id);
+
+	if (!life && !listed)
+		return; /* forgotten meanwhile */
+	if (!life)
+		life = crier_life_get(p, message->container.id, NULL);
+	if (!life)
+		return; /* table full: counted there */
+	merge_container(p, life, message, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
+	if (!listed) {
+		answered(p, life, exited);
+		return;
+	}
+	life->generation = message->generation;
+	if (exited && is_seen_alive(life) && !life->exited_told && !life->dying_until_ns) {
+		/* the kernel's word was lost or never came: the runtime's has to do */
+		struct crier_death death = {.boottime_ns = p->now_ns};
+
+		life->container->cri_state = CRIER_STATE_UNKNOWN; /* until its full status says so */
+		crier_death_begin(p, life, &death);
+	} else if (life->ask != ASK_ANSWERED && life->ask != ASK_WAITING && !life->exited_told) {
+		crier_life_ask(p, life);
+	} else if (life->ask == ASK_WAITING && p->now_ns - life->asked_ns > 2 * p->config->cri_timeout_ms * MS_NS) {
+		crier_life_ask(p, life);
+	}
+	mend(p, life);
+}
+
+static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *message)
+{
+	bool listed = message->generation != 0;
+	bool gone = message->pod.ready == 0;
+	struct crier_pod *pod = merge_pod(p, &message->pod, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
+	struct crier_life *life = life_of(p, message->pod.sandbox_id);
+
+	if (!pod || !life)
+		return; /* a sandbox without a cgroup of its own has no events */
+	life->container->type = CRIER_CONTAINER_TYPE_SANDBOX;
+	crier_index_container_set_pod(p->index, life->container, pod);
+	if (life->container->source < (listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI))
+		life->container->source = listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI;
+	life->container->version++;
+	life->cri_known = true;
+	if (message->pod.pid != CRIER_UNKNOWN_U64 && life->container->init_pid != message->pod.pid)
+		crier_life_set_init(p, life, (uint32_t)message->pod.pid, CRIER_UNKNOWN_U64);
+	if (listed)
+		life->generation = message->generation;
+	else
+		answered(p, life, gone);
+}
+
+static void mail_missing(struct crier_pipeline *p, const struct crier_meta_message *message)
+{
+	struct crier_life *life = life_of(p, message->id);
+	uint64_t backoff_ns;
+
+	p->cri_missing++;
+	if (!life)
+		return;
+	life->ask = ASK_MISSING;
+	life->missing = (uint8_t)message->status;
+	backoff_ns = crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
+	if (life->dying_until_ns && message->status == CRIER_META_NOT_FOUND) {
+		crier_death_finish(p, life); /* removed already: nothing more will be said */
+	} else if (life->dying_until_ns) {
+		life->next_ask_ns = p->now_ns + backoff_ns;
+	} else if (life->hold_until_ns && message->status == CRIER_META_NOT_FOUND) {
+		if (crier_container_is_identified(life->container))
+			crier_life_settle(p, life);
+		else
+			life->next_ask_ns = p->now_ns + backoff_ns;
+	} else if (life->hold_until_ns && message->status != CRIER_META_TIMEOUT) {
+		crier_life_settle(p, life);
+	}
+	crier_life_schedule(p, life);
+}
+
+struct sweep {
+	struct crier_pipeline *p;
+	uint64_t generation;
+};
+
+static bool sweep_one(void *ctx, struct crier_container *container)
+{
+	struct sweep *sweep = ctx;
+	struct crier_life *life = container->life;
+
+	if (!life || life->removed_told || container->phase == CRIER_PHASE_CONTAINER_REMOVED)
+		return true;
+	if (life->generation == sweep->generation || container->created_ns >= sweep->p->list_began_ns)
+		return true;
+	if (life->cri_known || !life->cgroup)
+		crier_removed(sweep->p, life, CRIER_REMOVED_RUNTIME);
+	return true;
+}
+
+static void mail_runtime(struct crier_pipeline *p, const struct crier_meta_message *message)
+{
+	bool was_up = p->cri_up;
+
+	p->cri_up = true;
+	(void)crier_index_set_runtime(p->index, message->runtime.name, message->runtime.version);
+	if (!was_up)
+		crier_report_health(p, "cri", "ok", CRIER_SLICE_NONE, CRIER_SLICE_NONE);
+}
+
+static void mail_down(struct crier_pipeline *p, const struct crier_meta_message *message)
+{
+	p->cri_up = false;
+	crier_report_health(p, "cri", "down", message->error,
+			    CRIER_SLICE("events go on with container id, pod uid and what the bundle says; check the runtime and --cri-socket"));
+	crier_list_each(item, next, &p->busy) {
+		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
+
+		if (life->dying_until_ns)
+			crier_death_finish(p, life);
+		else if (life->hold_until_ns && crier_container_is_identified(life->container))
+			crier_life_settle(p, life);
+	}
+}
+
+void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len)
+{
+	struct crier_meta_message *message = &p->message;
+
+	if (crier_meta_decode(bytes, len, message) < 0) {
+		p->invalid++;
+		return;
+	}
+	switch (message->type) {
+	case CRIER_META_RUNTIME: mail_runtime(p, message); break;
+	case CRIER_META_DOWN: mail_down(p, message); break;
+	case CRIER_META_POD: mail_pod(p, message); break;
+	case CRIER_META_CONTAINER: mail_container(p, message); break;
+	case CRIER_META_MISSING: mail_missing(p, message); break;
+	case CRIER_META_LIST_BEGIN:
+		p->list_generation = message->generation;
+		p->list_began_ns = p->now_ns;
+		break;
+	case CRIER_META_LIST_END:
+		if (message->generation == p->list_generation) {
+			struct sweep sweep = {p, message->generation};
+
+			crier_index_each(p->index, sweep_one, &sweep);
+		}
+		break;
+	default: break;
+	}
+}

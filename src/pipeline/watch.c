@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking at a cgroup's own counters: memory pressure when the kernel hinted at reclaim (and every --throttle-interval
+ * for containers with a limit), CPU throttling, and the node's memory. The judgement is src/pressure.c's.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+#define LIMIT_LEVELS_MAX 8 /* container, pod, QoS, kubepods and a few of a user's own */
+
+bool crier_read_file(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
+		     struct crier_slice *ret_text)
+{
+	char path[CRIER_CGROUP_PATH_MAX + 320];
+	size_t len;
+
+	if (!root[0])
+		return false;
+	snprintf(path, sizeof(path), "%s%s/%s", root, strcmp(cgroup_path, "/") == 0 ? "" : cgroup_path, file);
+	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
+		return false;
+	*ret_text = (struct crier_slice){p->file, len};
+	return true;
+}
+
+static struct crier_slice first_word(struct crier_slice text)
+{
+	size_t len = 0;
+
+	while (len < text.len && text.ptr[len] != '\n' && text.ptr[len] != ' ')
+		len++;
+	return (struct crier_slice){text.ptr, len};
+}
+
+bool crier_read_number(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
+		       uint64_t *ret_value)
+{
+	struct crier_slice text;
+
+	return crier_read_file(p, root, cgroup_path, file, &text) && crier_parse_u64(first_word(text), ret_value) == 0;
+}
+
+bool crier_text_number(struct crier_slice text, const char *key, uint64_t *ret_value)
+{
+	size_t key_len = strlen(key);
+
+	while (text.len) {
+		const char *end = memchr(text.ptr, '\n', text.len);
+		size_t len = end ? (size_t)(end - text.ptr) : text.len;
+
+		if (len > key_len && memcmp(text.ptr, key, key_len) == 0 && (text.ptr[key_len] == ' ' || text.ptr[key_len] == '=')) {
+			struct crier_slice value = {text.ptr + key_len + 1, len - key_len - 1};
+
+			return crier_parse_u64(first_word(value), ret_value) == 0;
+		}
+		text.ptr += len + (end ? 1 : 0);
+		text.len -= len + (end ? 1 : 0);
+	}
+	return false;
+}
+
+/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234": microseconds at least one task was stalled. */
+static uint64_t psi_total(struct crier_slice text)
+{
+	const char *at = memmem(text.ptr, text.len, "total=", 6);
+	uint64_t value;
+
+	if (!at)
+		return CRIER_UNKNOWN_U64;
+	struct crier_slice rest = {at + 6, (size_t)(text.ptr + text.len - at - 6)};
+
+	return crier_parse_u64(first_word(rest), &value) == 0 ? value : CRIER_UNKNOWN_U64;
+}
+
+/* v1's "total_" figures include what sub-cgroups hold, as v2's do. */
+void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, struct crier_memory_breakdown *ret)
+{
+	const struct crier_cgroup_layout *layout = &p->start.layout;
+	bool v2 = layout->memory_is_v2;
+	struct crier_slice text;
+
+	if (!crier_read_file(p, layout->memory_root, cgroup_path, "memory.stat", &text))
+		return;
+	(void)crier_text_number(text, v2 ? "anon" : "total_rss", &ret->anon_bytes);
+	(void)crier_text_number(text, v2 ? "file" : "total_cache", &ret->file_bytes);
+	(void)crier_text_number(text, v2 ? "shmem" : "total_shmem", &ret->shmem_bytes);
+	if (v2) {
+		(void)crier_text_number(text, "kernel", &ret->kernel_bytes);
+		(void)crier_text_number(text, "slab", &ret->slab_bytes);
+		(void)crier_text_number(text, "sock", &ret->sock_bytes);
+	} else {
+		(void)crier_read_number(p, layout->memory_root, cgroup_path, "memory.kmem.usage_in_bytes", &ret->kernel_bytes);
+		(void)crier_read_number(p, layout->memory_root, cgroup_path, "memory.kmem.tcp.usage_in_bytes", &ret->sock_bytes);
+	}
+}
+
+bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, uint64_t *ret_usage, uint64_t *ret_working_set)
+{
+	const struct crier_cgroup_layout *layout = &p->start.layout;
+	const char *usage_file = layout->memory_is_v2 ? "memory.current" : "memory.usage_in_bytes";
+	const char *inactive_key = layout->memory_is_v2 ? "inactive_file" : "total_inactive_file";
+	uint64_t usage, inactive;
+	struct crier_slice text;
+
+	if (!crier_read_number(p, layout->memory_root, cgroup_path, usage_file, &usage))
+		return false;
+	*ret_usage = usage;
+	if (!crier_read_file(p, layout->memory_root, cgroup_path, "memory.stat", &text) ||
+	    !crier_text_number(text, inactive_key, &inactive))
+		return false;
+	*ret_working_set = usage > inactive ? usage - inactive : 0;
+	return true;
+}
+
+/* The nearest ancestor with a limit, the cgroup itself included; its limit in bytes. */
+static struct crier_cgroup *limited_ancestor(struct crier_pipeline *p, struct crier_cgroup *cgroup, uint64_t *ret_limit)
+{
+	const struct crier_cgroup_layout *layout = &p->start.layout;
+	const char *file = layout->memory_is_v2 ? "memory.max" : "memory.limit_in_bytes";
+
+	for (int depth = 0; cgroup && cgroup->path && cgroup->path_len > 1 && depth < LIMIT_LEVELS_MAX; depth++) {
+		uint64_t limit;
+
+		/* v2 says "max", v1 a number near 2^63 */
+		if (crier_read_number(p, layout->memory_root, cgroup->path, file, &limit) && limit < 1ULL << 60) {
+			*ret_limit = limit;
+			return cgroup;
+		}
+		cgroup = crier_cgroup_get(p->cgroups, cgroup->parent_id);
+	}
+	return NULL;
+}
+
+static void take_sample(struct crier_pipeline *p, const struct crier_cgroup *owner, const struct crier_cgroup *own,
+			struct crier_pressure_sample *sample)
+{
+	const struct crier_cgroup_layout *layout = &p->start.layout;
+	struct crier_slice text;
+
+	sample->now_ns = p->now_ns;
+	sample->usage_bytes = sample->working_set_bytes = CRIER_UNKNOWN_U64;
+	sample->stall_total_us = sample->limit_hits = CRIER_UNKNOWN_U64;
+	(void)crier_watch_usage(p, owner->path, &sample->usage_bytes, &sample->working_set_bytes);
+	/* PSI is a v2 file, also where the memory controller is v1's */
+	if (layout->primary_is_v2 && crier_read_file(p, layout->primary_root, own->path, "memory.pressure", &text))
+		sample->stall_total_us = psi_total(text);
+	if (!layout->memory_is_v2)
+		(void)crier_read_number(p, layout->memory_root, owner->path, "memory.failcnt", &sample->limit_hits);
+	else if (crier_read_file(p, layout->memory_root, owner->path, "memory.events", &text))
+		(void)crier_text_number(text, "max", &sample->limit_hits);
+}
+
+static void watch_psi(struct crier_pipeline *p, struct crier_life *life, bool on)
+{
+	char path[CRIER_CGROUP_PATH_MAX + 320];
+	const struct crier_cgroup_layout *layout = &p->start.layout;
+
+	if (!layout->primary_is_v2 || !life->cgroup || !life->cgroup->path)
+		return;
+	snprintf(path, sizeof(path), "%s%s/memory.pressure", layout->primary_root, life->cgroup->path);
+	p->host.watch_pressure(p->host.ctx, life->cgroup->id, path, on);
+}
+
+static enum crier_limit_level level_of(const struct crier_cgroup *owner)
+{
+	switch (owner->kind) {
+	case CRIER_CGROUP_KIND_CONTAINER:
+	case CRIER_CGROUP_KIND_NESTED: return CRIER_LEVEL_CONTAINER;
+	case CRIER_CGROUP_KIND_POD: return CRIER_LEVEL_POD;
+	case CRIER_CGROUP_KIND_QOS: return CRIER_LEVEL_QOS;
+	case CRIER_CGROUP_KIND_KUBEPODS: return CRIER_LEVEL_KUBEPODS;
+	default: return CRIER_LEVEL_OTHER;
+	}
+}
+
+static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, const struct crier_cgroup *owner,
+			  const struct crier_pressure_sample *sample, const struct crier_pressure_verdict *verdict)
+{
+	struct crier_incident_fact fact = {.type = CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, .now_ns = p->now_ns};
+	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
+	struct crier_data_pressure data;
+	struct crier_event event;
+
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, life, p->now_ns);
+	crier_data_init(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, &data);
+	data.phase = verdict->phase;
+	data.level = verdict->level;
+	data.ratio = verdict->ratio;
+	data.working_set_bytes = sample->working_set_bytes;
+	data.usage_bytes = sample->usage_bytes;
+	data.limit.bytes = sample->limit_bytes;
+	data.limit.level = (uint8_t)level_of(owner);
+	data.limit.cgroup.id = owner->memory_id ? owner->memory_id : CRIER_UNKNOWN_U64;
+	data.limit.cgroup.path = (struct crier_slice){owner->path, owner->path_len};
+	data.limit.cgroup.version = p->start.layout.memory_is_v2 ? 2 : 1;
+	data.stall_ms = verdict->stall_ms;
+	data.limit_hits = verdict->limit_hits;
+	data.duration_ms = verdict->duration_ms;
+	crier_watch_breakdown(p, owner->path, &data.memory);
+	event.data = &data;
+	if (verdict->phase == CRIER_PHASE_EXIT)
+		event.severity = CRIER_SEVERITY_INFO;
+	crier_incident_explain(incident, &fact, &event.correlation);
+
+	uint64_t seq = crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
+
+	crier_output_partial(life, seq, event.attribution.status);
+	crier_incident_add(incident, &fact, seq);
+}
+
+void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life)
+{
+	const struct crier_pressure_limits limits = {
+		.enter = p->config->pressure_enter_ratio,
+		.exit = p->config->pressure_exit_ratio,
+		.critical = p->config->pressure_critical_ratio,
+		.interval_ns = p->config->pressure_interval_ms * MS_NS,
+	};
+	struct crier_pressure_sample sample = {.limit_bytes = 0};
+	struct crier_cgroup *owner;
+	bool was_under = life->pressure.level != CRIER_PRESSURE_NONE;
+
+	life->pressure_next_ns = 0;
+	life->pressure_sampled_ns = p->now_ns;
+	if (life->cgroup && life->container->phase < CRIER_PHASE_CONTAINER_ENDING) {
+		owner = limited_ancestor(p, life->cgroup, &sample.limit_bytes);
+		if (owner) {
+			take_sample(p, owner, life->cgroup, &sample);
+			struct crier_pressure_verdict verdict = crier_pressure_step(&life->pressure, &limits, &sample);
+
+			if (verdict.phase != CRIER_PHASE_NONE)
+				tell_pressure(p, life, owner, &sample, &verdict);
+		}
+	}
+	if (life->pressure.level != CRIER_PRESSURE_NONE)
+		life->pressure_next_ns = p->now_ns + CRIER_PRESSURE_RESAMPLE_NS;
+	if (was_under != (life->pressure.level != CRIER_PRESSURE_NONE))
+		watch_psi(p, life, !was_under);
+	crier_life_schedule(p, life);
+}
+
+/* The container ended: pressure ends with it and is not told; the death says more. */
+void crier_watch_end(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (life->pressure.level != CRIER_PRESSURE_NONE)
+		watch_psi(p, life, false);
+	life->pressure.level = CRIER_PRESSURE_NONE;
+	life->pressure_next_ns = 0;
+}
+
+static void sample_limited(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (p->now_ns - life->pressure_sampled_ns >= CRIER_PRESSURE_HINT_NS)
+		crier_watch_sample(p, life);
+}
+
+void crier_watch_hint(struct crier_pipeline *p, const struct crier_decoded *d)
+{
+	struct crier_subject subject = crier_subject_of(p, d->header->cgroup_id);
+
+	if (subject.life)
+		sample_limited(p, subject.life);
+}
+
+void crier_watch_psi(struct crier_pipeline *p, uint64_t cgroup_id)
+{
+	struct crier_subject subject = crier_subject_of(p, cgroup_id);
+
+	if (cgroup_id == 0)
+		crier_watch_node(p);
+	else if (subject.life)
+		sample_limited(p, subject.life);
+}
+
+/* ---- every --throttle-interval: CPU throttling, and a look at memory that no reclaim has hinted at ---- */
+
+static void look_at_cpu(struct crier_pipeline *p, struct crier_life *life)
+{
+	const struct crier_cgroup_layout *layout = &p->start.layout;
+	uint64_t periods, throttled, time;
+	struct crier_data_throttle data;
+	struct crier_slice text;
+	struct crier_event event;
+
+	if (!crier_read_file(p, layout->cpu_root, life->cgroup->path, "cpu.stat", &text) ||
+	    !crier_text_number(text, "nr_periods", &periods) || !crier_text_number(text, "nr_throttled", &throttled))
+		return;
+	if (crier_text_number(text, "throttled_usec", &time))
+		; /* v2 */
+	else if (crier_text_number(text, "throttled_time", &time))
+		time /= 1000; /* v1 counts nanoseconds */
+	else
+		return;
+	crier_data_init(CRIER_TYPE_CONTAINER_CPU_THROTTLE, &data);
+	if (!crier_throttle_step(&life->throttle, p->config->throttle_ratio, p->now_ns, periods, throttled, time, &data))
+		return;
+	data.quota_us = life->container->cpu_quota_us;
+	data.period_us = life->container->cpu_period_us;
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_CPU_THROTTLE, life, p->now_ns);
+	event.data = &data;
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+}
+
+static bool look_at(void *ctx, struct crier_container *container)
+{
+	struct crier_pipeline *p = ctx;
+	struct crier_life *life = container->life;
+
+	if (!life || !life->cgroup || !life->cgroup->path || container->phase != CRIER_PHASE_CONTAINER_RUNNING)
+		return true;
+	look_at_cpu(p, life);
+	if (container->memory_limit_bytes != CRIER_UNKNOWN_U64)
+		sample_limited(p, life);
+	return true;
+}
+
+void crier_watch_round(struct crier_pipeline *p)
+{
+	crier_index_each(p->index, look_at, p);
+}
+
+/* ---- the node ---- */
+
+void crier_watch_node(struct crier_pipeline *p)
+{
+	const char *root = strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root;
+	uint64_t total, available, stall = CRIER_UNKNOWN_U64;
+	struct crier_data_node_pressure data;
+	struct crier_slice text;
+	struct crier_event event;
+	char path[300];
+	size_t len;
+
+	crier_data_init(CRIER_TYPE_NODE_MEMORY_PRESSURE, &data);
+	snprintf(path, sizeof(path), "%s/proc/pressure/memory", root);
+	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) == 0)
+		stall = psi_total((struct crier_slice){p->file, len});
+	snprintf(path, sizeof(path), "%s/proc/meminfo", root);
+	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
+		return;
+	text = (struct crier_slice){p->file, len};
+
+	static const struct {
+		const char *key;
+		size_t offset;
+	} fields[] = {
+		{"MemTotal:", offsetof(struct crier_data_node_pressure, total_bytes)},
+		{"MemAvailable:", offsetof(struct crier_data_node_pressure, available_bytes)},
+		{"SwapTotal:", offsetof(struct crier_data_node_pressure, swap_total_bytes)},
+		{"SwapFree:", offsetof(struct crier_data_node_pressure, swap_free_bytes)},
+	};
+
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(fields); i++) {
+		const char *at = memmem(text.ptr, text.len, fields[i].key, strlen(fields[i].key));
+		struct crier_slice rest;
+		uint64_t kib;
+
+		if (!at)
+			continue;
+		at += strlen(fields[i].key);
+		while (at < text.ptr + text.len && *at == ' ')
+			at++;
+		rest = (struct crier_slice){at, (size_t)(text.ptr + text.len - at)};
+		if (crier_parse_u64(first_word(rest), &kib) == 0 && kib < UINT64_MAX / 1024)
+			*(uint64_t *)((char *)&data + fields[i].offset) = kib * 1024;
+	}
+	total = data.total_bytes;
+	available = data.available_bytes;
+	if (total == CRIER_UNKNOWN_U64 || available == CRIER_UNKNOWN_U64)
+		return;
+	struct crier_pressure_verdict verdict =
+		crier_node_pressure_step(&p->node_pressure, p->config->node_memory_enter_ratio,
+					 p->config->pressure_interval_ms * MS_NS, p->now_ns, total, available, stall);
+
+	if (verdict.phase == CRIER_PHASE_NONE)
+		return;
+	crier_event_init(&event, CRIER_TYPE_NODE_MEMORY_PRESSURE);
+	event.boottime_ns = p->now_ns;
+	event.hook = CRIER_HOOK_USER;
+	event.attribution.status = CRIER_ATTRIBUTION_HOST;
+	event.attribution.source = CRIER_SOURCE_PROC;
+	if (verdict.phase == CRIER_PHASE_EXIT)
+		event.severity = CRIER_SEVERITY_INFO;
+	data.phase = verdict.phase;
+	data.level = verdict.level;
+	data.available_ratio = verdict.ratio;
+	data.stall_ms = verdict.stall_ms;
+	data.duration_ms = verdict.duration_ms;
+	event.data = &data;
+	crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
+}
