@@ -17,7 +17,7 @@ struct crier_hold;
 struct crier_hold_limits {
 	uint32_t events_per_key; /* 1,024 */
 	uint32_t events;	 /* all queues together; 16,384 */
-	size_t bytes;		 /* all queues together; 8 MiB */
+	size_t bytes;		 /* memory of all queues together, as their chunks take it; 8 MiB */
 };
 
 int crier_hold_new(const struct crier_hold_limits *limits, struct crier_hold **ret_hold) crier_must_check;
@@ -25,7 +25,8 @@ void crier_hold_free(struct crier_hold *hold);
 
 /**
  * Append a copy to the key's queue (key: any non-zero number, e.g. a cgroup id).
- * @return 0; -ENOSPC: a bound is reached (caller lets the queue go as it is, then this event after it), -ENOMEM
+ * @return 0; -ENOSPC: a bound is reached (caller lets the queue go as it is, then this event after it), -ENOMEM, -EINVAL:
+ *         key 0. Copies are 8-byte aligned. No allocation while the pool lasts.
  */
 int crier_hold_push(struct crier_hold *hold, uint64_t key, uint64_t now_ns, const void *bytes, size_t len) crier_must_check;
 

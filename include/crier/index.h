@@ -35,7 +35,7 @@ struct crier_pod {
 	char sandbox_id[CRIER_ID_MAX];	/* "" = known by uid only (cgroup path) */
 	char uid[CRIER_UID_MAX];
 	struct crier_slice name, namespace_, ip; /* owned by the pod */
-	struct crier_meta_labels *labels;	 /* allow-listed; owned; NULL = unknown */
+	struct crier_meta_labels *labels; /* allow-listed; owned; NULL = unknown. Only `count` items are allocated: never copy it */
 	struct crier_slice replicaset;		 /* proven by pod-template-hash; owned */
 	struct crier_slice deployment;		 /* inferred; owned */
 	uint64_t created_at_ns;
@@ -43,7 +43,7 @@ struct crier_pod {
 	uint8_t source; /* enum crier_source: best so far */
 	uint32_t version; /* rises with each change: fragments of its containers are stale */
 	uint32_t references;
-	uint64_t gone_ns; /* boottime when its sandbox was removed, 0 = alive */
+	uint64_t gone_ns; /* boottime when its sandbox was removed, 0 = alive; set by crier_index_pod_gone */
 };
 
 enum crier_container_phase {
@@ -67,7 +67,7 @@ struct crier_container {
 	uint8_t type;	/* enum crier_container_type */
 	uint8_t source; /* enum crier_source: best that filled the identity */
 	uint8_t phase;	/* enum crier_container_phase */
-	uint8_t cri_state; /* enum crier_meta_state as last told */
+	uint8_t cri_state; /* enum crier_meta_state, the furthest told: answers may overtake each other */
 	uint64_t restart_count;
 	uint64_t memory_limit_bytes, cpu_quota_us, cpu_period_us;
 	uint64_t grace_period_s;
@@ -111,33 +111,60 @@ struct crier_container *crier_index_container(struct crier_index *index, struct 
 int crier_index_container_add(struct crier_index *index, struct crier_slice id, uint64_t now_ns,
 			      struct crier_container **ret_container) crier_must_check;
 
-/** To the tombstones: kept tombstone_age_ns. Idempotent. */
+/** To the tombstones: kept tombstone_age_ns; above the bound the oldest goes at once. Idempotent. */
 void crier_index_container_bury(struct crier_index *index, struct crier_container *container, uint64_t now_ns);
+bool crier_index_is_tombstone(const struct crier_container *container);
+
+/** Name and version of the runtime, copied, for all containers that the CRI told of. @return 0 or -ENOMEM */
+int crier_index_set_runtime(struct crier_index *index, struct crier_slice name, struct crier_slice version);
 
 struct crier_pod *crier_index_pod_by_sandbox(struct crier_index *index, struct crier_slice sandbox_id);
 struct crier_pod *crier_index_pod_by_uid(struct crier_index *index, struct crier_slice uid);
-/** Find or add by uid (from a cgroup path) or by sandbox id. At least one is set. */
+/**
+ * Find or add by uid (from a cgroup path) or by sandbox id; either may be empty. A pod known by its uid alone gets the
+ * sandbox id told with it; if both were known apart, the one without sandbox id is merged into the other (see
+ * crier_index_on_pod_drop). A container whose id is the sandbox id becomes the pod's SANDBOX container.
+ * @return 0; -EINVAL (both empty, too long, NUL inside), -EEXIST (the sandbox has another uid), -ENOSPC, -ENOMEM
+ */
 int crier_index_pod_add(struct crier_index *index, struct crier_slice sandbox_id, struct crier_slice uid,
 			struct crier_pod **ret_pod) crier_must_check;
+/** Attach as a cgroup path tells it (weakest source); what merge_container tells replaces it. */
 void crier_index_container_set_pod(struct crier_index *index, struct crier_container *container, struct crier_pod *pod);
+/** From a cgroup path or the sandbox's cgroup parent. @return 1 if it changed, else 0 */
+int crier_index_pod_set_qos(struct crier_index *index, struct crier_pod *pod, enum crier_qos qos, enum crier_source source);
+/** Its sandbox is removed: kept while containers refer to it, at least tombstone_age_ns; its slots are forgotten. Idempotent. */
+void crier_index_pod_gone(struct crier_index *index, struct crier_pod *pod, uint64_t now_ns);
+/** It is there after all; merge_pod with what CRI tells does it too. */
+void crier_index_pod_revive(struct crier_index *index, struct crier_pod *pod);
+/** Called before a pod's memory is given back. `into`: the pod that it was merged into, NULL = it is gone for good. */
+void crier_index_on_pod_drop(struct crier_index *index,
+			     void (*fn)(void *ctx, struct crier_pod *pod, struct crier_pod *into), void *ctx);
+/** Every pod that is not gone, oldest first. crier_index_pod_gone of the current one is allowed. */
+void crier_index_pods_each(struct crier_index *index, bool (*fn)(void *ctx, struct crier_pod *pod), void *ctx);
 
 /**
- * Merge what a source told: fills what is unset, and replaces what a weaker source had filled. `labels_allowed` is the
- * allow-list (NULL-terminated). Identity never changes once an equal or better source set it: a contradiction is refused.
- * @return 1 if anything changed, 0 if not, -EEXIST on a contradiction (counted by the caller), -ENOMEM
+ * Merge what a source told: fills what is unset, replaces what a weaker source had filled, field by field; an equal source's
+ * newer word replaces its older one. Identity (name, namespace, uid, sandbox, pod) never changes once an equal or better
+ * source set it: such a message is refused whole. merge_container also adds and attaches the pod it names.
+ * @param labels_allowed  NULL-terminated allow-list of exact keys and `prefix*` patterns; borrowed for the call
+ * @return 1 if anything changed, 0 if not, -EEXIST on a contradiction (counted in crier_index_counts), -ENOSPC, -ENOMEM
  */
 int crier_index_merge_container(struct crier_index *index, struct crier_container *container,
 				const struct crier_meta_container *meta, enum crier_source source);
 int crier_index_merge_pod(struct crier_index *index, struct crier_pod *pod, const struct crier_meta_pod *meta,
 			  enum crier_source source, const char *const *labels_allowed);
 
-/** namespace, pod name, pod uid, container name, id and type known (a sandbox needs no container name). */
+/** namespace, pod name, pod uid, container name and id known (a sandbox needs no container name). */
 bool crier_container_is_identified(const struct crier_container *container);
 
-/** Last death of (pod uid, container name); NULL if none is remembered. Borrowed until the next index call. */
+/** Last death of (pod uid, container name), up to slot_age_ns old; NULL if none is remembered. Borrowed until the next call. */
 const struct crier_slot_death *crier_index_slot(struct crier_index *index, struct crier_slice pod_uid,
 						struct crier_slice name);
-/** Remember a death; restarts_1h is counted by the index from the deaths of this slot within an hour. */
+/**
+ * Remember a death; restarts_1h is set by the index to the deaths of this slot within an hour, this one included, counted by
+ * whole minutes. The same container id again corrects the death told before. In a full table the oldest death gives way.
+ * @return 0; -EINVAL (no or too long uid or name), -ENOSPC (no slots at all), -ENOMEM
+ */
 int crier_index_slot_set(struct crier_index *index, struct crier_slice pod_uid, struct crier_slice name,
 			 const struct crier_slot_death *death);
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the index share: src/index.c, index_pod.c, index_merge.c, index_slot.c. Nobody else includes it. */
+#ifndef CRIER_INDEX_PRIVATE_H
+#define CRIER_INDEX_PRIVATE_H
+
+#include "crier/base/hash.h"
+#include "crier/base/map.h"
+#include "crier/index.h"
+
+/* Rows of the tables in index_merge.c; each field remembers the source that filled it. */
+enum container_field {
+	CONTAINER_NAME,
+	CONTAINER_IMAGE,
+	CONTAINER_IMAGE_ID,
+	CONTAINER_REASON,
+	CONTAINER_MESSAGE,
+	CONTAINER_RESTART_COUNT,
+	CONTAINER_MEMORY_LIMIT,
+	CONTAINER_CPU_QUOTA,
+	CONTAINER_CPU_PERIOD,
+	CONTAINER_GRACE_PERIOD,
+	CONTAINER_CREATED_AT,
+	CONTAINER_STARTED_AT,
+	CONTAINER_FINISHED_AT,
+	CONTAINER_EXIT_CODE,
+	CONTAINER_INIT_PID,
+	CONTAINER_TABLE_COUNT,
+	/* kept by hand */
+	CONTAINER_SANDBOX_ID = CONTAINER_TABLE_COUNT,
+	CONTAINER_POD,
+	CONTAINER_TYPE,
+	CONTAINER_FIELD_COUNT,
+};
+
+enum pod_field {
+	POD_NAME,
+	POD_NAMESPACE,
+	POD_IP,
+	POD_CREATED_AT,
+	POD_TABLE_COUNT,
+	/* kept by hand */
+	POD_UID = POD_TABLE_COUNT,
+	POD_QOS,
+	POD_LABELS,
+	POD_FIELD_COUNT,
+};
+
+struct container_entry {
+	struct crier_container container;
+	uint64_t buried_ns;
+	uint32_t visit; /* the last crier_index_each that told it */
+	bool is_tombstone;
+	uint8_t rank[CONTAINER_FIELD_COUNT]; /* enum crier_source */
+};
+
+struct pod_entry {
+	struct crier_pod pod;
+	uint64_t serial; /* order of birth: of several sandboxes with one uid the youngest is meant */
+	uint8_t rank[POD_FIELD_COUNT];
+};
+
+struct crier_index {
+	struct crier_index_limits limits;
+	struct crier_map containers, pods_by_sandbox, pods_by_uid, slots;
+	struct crier_list living, tombstones; /* oldest first */
+	struct crier_list pods, pods_gone;    /* oldest first */
+	struct crier_list slots_fresh;	      /* last death within slot_age_ns, oldest first */
+	struct crier_list slots_stale;	      /* within an hour: for restarts_1h only */
+	char *runtime_name, *runtime_version;
+	void (*on_drop)(void *ctx, struct crier_container *container);
+	void *on_drop_ctx;
+	void (*on_pod_drop)(void *ctx, struct crier_pod *pod, struct crier_pod *into);
+	void *on_pod_drop_ctx;
+	uint64_t next_serial;
+	uint32_t visit;
+	struct crier_index_counts counts;
+};
+
+static inline struct container_entry *container_entry_of(struct crier_container *container)
+{
+	return crier_container_of(container, struct container_entry, container);
+}
+
+static inline struct pod_entry *pod_entry_of(struct crier_pod *pod)
+{
+	return crier_container_of(pod, struct pod_entry, pod);
+}
+
+static inline uint64_t hash_text(struct crier_slice text)
+{
+	return crier_hash_bytes(text.ptr, text.len);
+}
+
+/** Replace an owned text by a copy, cut at CRIER_META_STRING_MAX. @return 0 or -ENOMEM */
+int crier_index_text_set(struct crier_slice *owned, struct crier_slice text);
+void crier_index_text_done(struct crier_slice *owned);
+
+/** The pod that a sandbox id and uid (either may be empty) name by now; NULL if none. */
+struct crier_pod *crier_index_pod_find(struct crier_index *index, struct crier_slice sandbox_id,
+				       struct crier_slice uid);
+/** crier_index_pod_add with the source that told the pair. @return also -EEXIST: the sandbox has another uid */
+int crier_index_pod_add_from(struct crier_index *index, struct crier_slice sandbox_id, struct crier_slice uid,
+			     enum crier_source source, struct crier_pod **ret_pod);
+/** Give a pod the sandbox id it lacks and the uid; a pod known by this uid alone is merged into it. @return as above */
+int crier_index_pod_identify(struct crier_index *index, struct crier_pod *pod, struct crier_slice sandbox_id,
+			     struct crier_slice uid, enum crier_source source);
+/** Attach whatever was attached before, and remember who said so. */
+void crier_index_container_attach(struct crier_container *container, struct crier_pod *pod,
+				  enum crier_source source);
+/** A container whose id is its pod's sandbox id is the sandbox. @return true if that was news */
+bool crier_index_mark_sandbox(struct crier_container *container, struct crier_pod *pod);
+/** Move what `from` knows and `into` does not. */
+void crier_index_pod_absorb_fields(struct pod_entry *into, struct pod_entry *from);
+void crier_index_pods_expire(struct crier_index *index, uint64_t now_ns);
+void crier_index_pods_free(struct crier_index *index);
+
+void crier_index_slots_expire(struct crier_index *index, uint64_t now_ns);
+void crier_index_slots_forget(struct crier_index *index, struct crier_slice pod_uid);
+void crier_index_slots_free(struct crier_index *index);
+
+#endif
