@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crier/incident.h"
 
-#include <string.h>
+#include <signal.h>
 
 static bool same_process(struct crier_process_key a, struct crier_process_key b)
 {
@@ -22,6 +22,20 @@ static uint64_t window_of(const struct crier_incident_fact *fact)
 		return fact->is_stop ? CRIER_INCIDENT_STOP_WINDOW_NS : CRIER_INCIDENT_SIGNAL_WINDOW_NS;
 	default: return CRIER_INCIDENT_OOM_WINDOW_NS;
 	}
+}
+
+/* The OOM killer sends SIGKILL just before it marks the victim: the signal comes first and must not open its own story. */
+static bool is_oom_kill(const struct crier_incident_fact *fact)
+{
+	return fact->from_kernel && fact->signal == SIGKILL;
+}
+
+static bool leads_to_oom_kill(const struct crier_incident_fact *then, uint64_t now_ns)
+{
+	if (then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE)
+		return true;
+	return (then->type == CRIER_TYPE_CONTAINER_OOM || then->type == CRIER_TYPE_NODE_OOM) &&
+	       age(now_ns, then->now_ns) <= CRIER_INCIDENT_GROUP_WINDOW_NS;
 }
 
 /*
@@ -52,7 +66,7 @@ static bool belongs(const struct crier_incident_item *item, const struct crier_i
 	case CRIER_TYPE_CONTAINER_MEMORY_PRESSURE:
 		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE;
 	case CRIER_TYPE_PROCESS_SIGNAL:
-		return fact->is_stop && then->is_stop;
+		return (fact->is_stop && then->is_stop) || (is_oom_kill(fact) && leads_to_oom_kill(then, fact->now_ns));
 	default: return false;
 	}
 }

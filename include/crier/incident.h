@@ -17,6 +17,7 @@
 #define CRIER_INCIDENTS_OPEN 4
 
 #define CRIER_INCIDENT_OOM_WINDOW_NS	  (5ULL * 1000000000)  /* OOM and the exits it leads to */
+#define CRIER_INCIDENT_GROUP_WINDOW_NS	  (100ULL * 1000000)   /* memory.oom.group kills one after the other */
 #define CRIER_INCIDENT_PRESSURE_WINDOW_NS (60ULL * 1000000000) /* last word of pressure and the kill */
 #define CRIER_INCIDENT_SIGNAL_WINDOW_NS	  (10ULL * 1000000000) /* fatal signal and the exit */
 #define CRIER_INCIDENT_STOP_WINDOW_NS	  (3600ULL * 1000000000) /* stop signal and the escalation: grace periods are long */
@@ -30,6 +31,7 @@ struct crier_incident_fact {
 	uint32_t signal;		  /* signal and exit: the number; else 0 */
 	bool is_init;			  /* the process is the container's init */
 	bool is_stop;			  /* a stop signal from outside */
+	bool from_kernel;		  /* signal: the kernel sent it */
 };
 
 struct crier_incident_item {

@@ -48,6 +48,8 @@ uint64_t crier_pipeline_deadline(const struct crier_pipeline *pipeline);
 
 /** For the state file: last number given, and the last container ids whose exit was told. */
 uint64_t crier_pipeline_last_seq(const struct crier_pipeline *pipeline);
+/** Exits told since the start: rises by one each; the newest ids are had from crier_pipeline_exited. */
+size_t crier_pipeline_exited_total(const struct crier_pipeline *pipeline);
 size_t crier_pipeline_exited(const struct crier_pipeline *pipeline, const char **ret_ids, size_t max);
 
 /** START's JSON and back, for recordings. */

@@ -353,6 +353,11 @@ uint64_t crier_pipeline_last_seq(const struct crier_pipeline *p)
 	return p->seq;
 }
 
+size_t crier_pipeline_exited_total(const struct crier_pipeline *p)
+{
+	return p->exited_count;
+}
+
 size_t crier_pipeline_exited(const struct crier_pipeline *p, const char **ret_ids, size_t max)
 {
 	size_t kept = crier_min(p->exited_count, (size_t)EXITED_TOLD_MAX);

@@ -334,6 +334,7 @@ static void process_signal(struct crier_pipeline *p, const struct crier_decoded 
 		.signal = signal->signal,
 		.is_init = is_init,
 		.is_stop = is_stop,
+		.from_kernel = !from_process,
 	};
 	struct crier_incident *incident = NULL;
 	struct crier_data_signal data;

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the agent: agent.c is the loop, start.c what happens once, live.c the pipeline's hands on the real node. */
+#ifndef CRIER_AGENT_INTERNAL_H
+#define CRIER_AGENT_INTERNAL_H
+
+#include <signal.h>
+
+#include "crier/agent.h"
+#include "crier/cri.h"
+#include "crier/mailbox.h"
+#include "crier/pipeline.h"
+#include "crier/probe.h"
+#include "crier/sink.h"
+#include "crier/state.h"
+
+#define MS_NS	  1000000ULL
+#define SECOND_NS 1000000000ULL
+
+/* PSI triggers are kernel work for every task switch of the cgroup: only for containers under pressure, and few. */
+#define PSI_WATCHES_MAX 64
+
+struct crier_psi_watch {
+	uint64_t cgroup_id; /* 0 = the node */
+	int fd;		    /* -1 = free */
+};
+
+struct crier_agent {
+	const struct crier_config *config;
+	struct crier_config *reloaded; /* owned; in force after SIGHUP */
+	crier_agent_reload_fn reload;
+	void *reload_ctx;
+
+	struct crier_start start;
+	struct crier_probe *probe;
+	struct crier_mailbox *mailbox;
+	struct crier_cri *cri;
+	struct crier_sink *sink;
+	struct crier_pipeline *pipeline;
+	struct crier_recording_writer *recording;
+	struct crier_host host;
+
+	int epoll_fd, timer_fd, clock_fd, signal_fd;
+	struct crier_psi_watch psi[PSI_WATCHES_MAX];
+	uint64_t turn_ns;  /* boottime of the turn under way */
+	uint64_t timer_ns; /* what timer_fd is set to, boottime; 0 = off */
+
+	size_t room_told;
+	enum crier_sink_state sink_state;
+	struct crier_input_counters counters;
+	uint64_t counters_ns, state_ns, state_seq;
+	size_t state_exited;
+	bool recording_failed, state_failed;
+	const char *stop_reason; /* NULL while running */
+	int fault;		 /* what the run ends with */
+	uint64_t asks_refused;
+};
+
+uint64_t crier_agent_now(void);
+/** unix time = boottime + this. */
+uint64_t crier_agent_unix_offset(void);
+void crier_agent_arm_clock(struct crier_agent *agent);
+
+/** Give one input to the recording and the pipeline. */
+void crier_agent_feed(struct crier_agent *agent, enum crier_input_type type, const void *bytes, size_t len);
+void crier_agent_feed_text(struct crier_agent *agent, enum crier_input_type type, const char *text);
+void crier_agent_record(void *ctx, const void *bytes, size_t len);
+
+/* start.c */
+int crier_agent_start(struct crier_agent *agent, const char *recording_path, struct crier_err *err);
+void crier_agent_save_state(struct crier_agent *agent, bool clean);
+
+/* live.c */
+void crier_agent_live(struct crier_agent *agent);
+void crier_agent_watch(struct crier_agent *agent, uint64_t cgroup_id, const char *path, bool on);
+void crier_agent_counters(struct crier_agent *agent);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "crier/base/cleanup.h"
+#include "crier/incident.h"
+
+#define S 1000000000ULL
+
+static const struct crier_process_key init_key = {10, 100};
+static const struct crier_process_key worker = {11, 110};
+static const struct crier_process_key other = {12, 120};
+
+static struct crier_incident_fact fact(enum crier_type type, struct crier_process_key key, uint64_t now_ns)
+{
+	return (struct crier_incident_fact){.type = type, .key = key, .now_ns = now_ns, .is_init = key.pid == 10};
+}
+
+static uint64_t add(struct crier_incidents *set, uint64_t *counter, struct crier_incident_fact f, uint64_t seq)
+{
+	struct crier_incident *incident = crier_incident_join(set, counter, &f);
+
+	crier_incident_add(incident, &f, seq);
+	return incident->id;
+}
+
+static void an_oom_chain_is_one_incident(void **state)
+{
+	struct crier_incidents set = {0};
+	struct crier_correlation correlation = {0};
+	struct crier_incident_fact f;
+	uint64_t counter = 0;
+
+	(void)state;
+	f = fact(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, (struct crier_process_key){0}, 10 * S);
+	assert_int_equal(add(&set, &counter, f, 1), 1);
+	f = fact(CRIER_TYPE_PROCESS_SIGNAL, init_key, 11 * S); /* SIGKILL precedes mark_victim by microseconds */
+	f.signal = 9;
+	f.from_kernel = true;
+	uint64_t signal_incident = add(&set, &counter, f, 2);
+
+	assert_int_equal(signal_incident, 1); /* the pressure's */
+
+	f = fact(CRIER_TYPE_CONTAINER_OOM, init_key, 11 * S + 1);
+	f.trigger = init_key;
+	struct crier_incident *incident = crier_incident_join(&set, &counter, &f);
+
+	assert_int_equal(incident->id, signal_incident);
+	crier_incident_add(incident, &f, 3);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, init_key, 11 * S + 2);
+	f.signal = 9;
+	incident = crier_incident_join(&set, &counter, &f);
+	assert_int_equal(incident->id, signal_incident);
+	crier_incident_explain(incident, &f, &correlation);
+	assert_int_equal(correlation.causes[0].seq, 3);
+	assert_int_equal(correlation.causes[0].basis, CRIER_BASIS_SAME_TASK);
+	crier_incident_add(incident, &f, 4);
+	f = fact(CRIER_TYPE_CONTAINER_EXITED, init_key, 11 * S + 3);
+	assert_int_equal(add(&set, &counter, f, 5), signal_incident);
+}
+
+static void pressure_explains_an_oom_within_its_window_only(void **state)
+{
+	static const struct {
+		uint64_t delta_ns;
+		bool joined;
+	} rows[] = {{1 * S, true}, {60 * S, true}, {61 * S, false}};
+
+	(void)state;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
+		struct crier_incidents set = {0};
+		struct crier_correlation correlation = {0};
+		uint64_t counter = 0;
+		struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, (struct crier_process_key){0}, 10 * S);
+
+		add(&set, &counter, f, 7);
+		f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 10 * S + rows[i].delta_ns);
+		struct crier_incident *incident = crier_incident_join(&set, &counter, &f);
+
+		crier_incident_explain(incident, &f, &correlation);
+		assert_int_equal(incident->id == 1, rows[i].joined);
+		assert_int_equal(correlation.cause_count, rows[i].joined);
+		if (rows[i].joined) {
+			assert_int_equal(correlation.causes[0].basis, CRIER_BASIS_SAME_CGROUP_WINDOW);
+			assert_int_equal(correlation.causes[0].delta_ms, rows[i].delta_ns / 1000000);
+		}
+	}
+}
+
+static void two_crashing_workers_are_two_incidents(void **state)
+{
+	struct crier_incidents set = {0};
+	uint64_t counter = 0;
+	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_SIGNAL, worker, 1 * S);
+
+	(void)state;
+	f.signal = 11;
+	uint64_t first = add(&set, &counter, f, 1);
+
+	f = fact(CRIER_TYPE_PROCESS_SIGNAL, other, 1 * S + 1);
+	f.signal = 11;
+	uint64_t second = add(&set, &counter, f, 2);
+
+	assert_int_not_equal(first, second);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, worker, 1 * S + 2);
+	f.signal = 11;
+	assert_int_equal(add(&set, &counter, f, 3), first);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, other, 1 * S + 3);
+	f.signal = 11;
+	assert_int_equal(add(&set, &counter, f, 4), second);
+}
+
+static void victims_of_one_kill_share_it(void **state)
+{
+	struct crier_incidents set = {0};
+	uint64_t counter = 0;
+	struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
+
+	(void)state;
+	f.trigger = worker;
+	uint64_t first = add(&set, &counter, f, 1);
+
+	f = fact(CRIER_TYPE_CONTAINER_OOM, other, 1 * S + 1000);
+	f.trigger = worker;
+	struct crier_incident *incident = crier_incident_join(&set, &counter, &f);
+
+	assert_int_equal(incident->id, first);
+	assert_int_equal(incident->victims, 1);
+	f.trigger = other; /* a kill of its own */
+	f.key = (struct crier_process_key){13, 130};
+	assert_int_not_equal(crier_incident_join(&set, &counter, &f)->id, first);
+}
+
+static void a_group_kill_is_one_incident_though_each_signal_comes_first(void **state)
+{
+	static const struct {
+		uint64_t delta_ns;
+		bool joined;
+	} rows[] = {{S / 1000, true}, {S, false}};
+
+	(void)state;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
+		struct crier_incidents set = {0};
+		uint64_t counter = 0;
+		struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
+
+		f.trigger = worker;
+		uint64_t first = add(&set, &counter, f, 1);
+
+		f = fact(CRIER_TYPE_PROCESS_SIGNAL, other, 1 * S + rows[i].delta_ns);
+		f.signal = 9;
+		f.from_kernel = true;
+		assert_int_equal(add(&set, &counter, f, 2) == first, rows[i].joined);
+		f = fact(CRIER_TYPE_CONTAINER_OOM, other, 1 * S + rows[i].delta_ns + 1);
+		f.trigger = rows[i].joined ? worker : other;
+		assert_int_equal(add(&set, &counter, f, 3) == first, rows[i].joined);
+	}
+}
+
+static void a_pid_used_again_is_another_process(void **state)
+{
+	struct crier_incidents set = {0};
+	uint64_t counter = 0;
+	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_SIGNAL, worker, 1 * S);
+
+	(void)state;
+	f.signal = 11;
+	add(&set, &counter, f, 1);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){worker.pid, worker.start_ns + 1}, 1 * S + 1);
+	f.signal = 11;
+	assert_null(crier_incident_find(&set, &f));
+}
+
+static void a_stop_reaches_to_the_exit_minutes_later(void **state)
+{
+	struct crier_incidents set = {0};
+	struct crier_correlation correlation = {0};
+	uint64_t counter = 0;
+	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_SIGNAL, init_key, 1 * S);
+
+	(void)state;
+	f.signal = 15;
+	f.is_stop = true;
+	uint64_t first = add(&set, &counter, f, 1);
+
+	f.now_ns = 601 * S;
+	f.signal = 9;
+	assert_int_equal(add(&set, &counter, f, 2), first);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, init_key, 601 * S + 1);
+	f.signal = 9;
+	struct crier_incident *incident = crier_incident_join(&set, &counter, &f);
+
+	assert_int_equal(incident->id, first);
+	crier_incident_explain(incident, &f, &correlation);
+	assert_int_equal(correlation.causes[0].seq, 2); /* the nearest cause leads */
+	assert_int_equal(correlation.causes[0].basis, CRIER_BASIS_SIGNAL_TARGET);
+}
+
+static void init_outliving_a_child_by_long_is_a_death_of_its_own(void **state)
+{
+	static const struct {
+		uint64_t delta_ns;
+		bool joined;
+	} rows[] = {{1 * S, true}, {6 * S, false}};
+
+	(void)state;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
+		struct crier_incidents set = {0};
+		uint64_t counter = 0;
+		struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
+		uint64_t first = add(&set, &counter, f, 1);
+
+		f = fact(CRIER_TYPE_PROCESS_EXIT, init_key, 1 * S + rows[i].delta_ns);
+		assert_int_equal(crier_incident_join(&set, &counter, &f)->id == first, rows[i].joined);
+	}
+}
+
+static void many_open_incidents_forget_the_oldest(void **state)
+{
+	struct crier_incidents set = {0};
+	uint64_t counter = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++) {
+		struct crier_incident_fact f =
+			fact(CRIER_TYPE_PROCESS_SIGNAL, (struct crier_process_key){100 + i, i}, 1 * S + i);
+
+		assert_int_equal(add(&set, &counter, f, i), i + 1);
+	}
+	struct crier_incident_fact old = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){100, 0}, 1 * S + 20);
+	struct crier_incident_fact young = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){109, 9}, 1 * S + 20);
+
+	assert_null(crier_incident_find(&set, &old));
+	assert_int_equal(crier_incident_find(&set, &young)->id, 10);
+}
+
+static void a_filtered_cause_is_named_as_such(void **state)
+{
+	struct crier_incidents set = {0};
+	struct crier_correlation correlation = {0};
+	uint64_t counter = 0;
+	struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
+
+	(void)state;
+	add(&set, &counter, f, CRIER_UNKNOWN_U64);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, worker, 1 * S + 1);
+	crier_incident_explain(crier_incident_find(&set, &f), &f, &correlation);
+	assert_int_equal(correlation.causes[0].filtered, 1);
+	assert_int_equal(correlation.causes[0].seq, CRIER_UNKNOWN_U64);
+}
+
+static void a_long_story_keeps_its_beginning_and_its_end(void **state)
+{
+	struct crier_incidents set = {0};
+	struct crier_timeline_item items[CRIER_TIMELINE_MAX];
+	uint64_t counter = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 20; i++)
+		add(&set, &counter, fact(CRIER_TYPE_PROCESS_SIGNAL, worker, 1 * S + i), i);
+	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_EXIT, worker, 1 * S + 30);
+	size_t count = crier_incident_timeline(crier_incident_find(&set, &f), 5, items);
+
+	assert_int_equal(count, CRIER_TIMELINE_MAX);
+	assert_int_equal(items[0].seq, 0);
+	assert_int_equal(items[0].ts, 1 * S + 5);
+	assert_int_equal(items[CRIER_TIMELINE_MAX - 1].seq, 19);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_oom_chain_is_one_incident),
+		cmocka_unit_test(pressure_explains_an_oom_within_its_window_only),
+		cmocka_unit_test(two_crashing_workers_are_two_incidents),
+		cmocka_unit_test(victims_of_one_kill_share_it),
+		cmocka_unit_test(a_group_kill_is_one_incident_though_each_signal_comes_first),
+		cmocka_unit_test(a_pid_used_again_is_another_process),
+		cmocka_unit_test(a_stop_reaches_to_the_exit_minutes_later),
+		cmocka_unit_test(init_outliving_a_child_by_long_is_a_death_of_its_own),
+		cmocka_unit_test(many_open_incidents_forget_the_oldest),
+		cmocka_unit_test(a_filtered_cause_is_named_as_such),
+		cmocka_unit_test(a_long_story_keeps_its_beginning_and_its_end),
+	};
+
+	return cmocka_run_group_tests_name("incident", tests, NULL, NULL);
+}
