@@ -101,9 +101,12 @@ struct match {
 
 static bool is_hex(const char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f')))
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if ((unsigned char)(c - '0') > 9 && (unsigned char)(c - 'a') > 5)
 			return false;
+	}
 	return true;
 }
 
@@ -318,10 +321,9 @@ void crier_cgroup_parse(struct crier_slice path, struct crier_cgroup_facts *ret_
 			return;
 		}
 		named = true;
-		if (facts->container_id.ptr && state.in_kubepods) {
+		if (facts->container_id.ptr && state.in_kubepods)
 			facts->kind = CRIER_CGROUP_KIND_NESTED; /* a pod's container is final */
-			return;
-		}
-		take_component(&state, facts, component, end);
+		else
+			take_component(&state, facts, component, end);
 	}
 }
