@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Token buckets by cgroup and class. One bucket for all CPUs, so that a rate means what it says wherever the
+ * cgroup runs: with a bucket on each CPU, its share would be either rate * CPUs or, for one busy
+ * thread, rate / CPUs. There is no lock and no compare-and-swap (5.10 has neither here). Taking a token is an
+ * atomic add; refilling is a plain store, so that a token taken by another CPU in the very moment of a refill
+ * may be given back: at most one per CPU and millisecond too many. What was suppressed is counted atomically, exactly.
+ */
+#ifndef CRIER_BPF_BUDGET_H
+#define CRIER_BPF_BUDGET_H
+
+#include "maps.h"
+
+/*
+ * An add whose result is not used: the only atomic that 5.10 has. Counters per CPU need it too: a signal
+ * raised by a timer interrupt runs its program in the midst of another.
+ */
+#define crier_count(p) ((void)__sync_fetch_and_add((p), 1))
+
+#define crier_control_read(field) (*(volatile __u32 *)&crier_control.field)
+
+#define CRIER_TOKEN	      1000    /* one event; a millisecond at 1 event/s gives 1 */
+#define CRIER_BUDGET_RATE_MAX 2000000 /* events/s; a full bucket (one second's worth) stays below 2^31 */
+#define CRIER_NS_PER_MS	      1000000ULL
+
+crier_inline __u32 crier_budget_rate(__u8 ring)
+{
+	__u32 rate = ring == CRIER_CLASS_CRITICAL ? crier_control_read(critical_rate)
+						  : crier_control_read(bulk_rate);
+
+	return rate < CRIER_BUDGET_RATE_MAX ? rate : CRIER_BUDGET_RATE_MAX;
+}
+
+/* NULL when the map is full. */
+crier_inline struct crier_wire_budget *crier_budget_get(__u64 cgroup_id, __u64 now,
+							struct crier_wire_counters *counters)
+{
+	struct crier_wire_budget *budget = bpf_map_lookup_elem(&crier_budgets, &cgroup_id);
+	struct crier_wire_budget fresh = {.refilled_ns = now};
+
+	if (budget)
+		return budget;
+	fresh.tokens[CRIER_CLASS_BULK] = CRIER_TOKEN * crier_budget_rate(CRIER_CLASS_BULK);
+	fresh.tokens[CRIER_CLASS_CRITICAL] = CRIER_TOKEN * crier_budget_rate(CRIER_CLASS_CRITICAL);
+	bpf_map_update_elem(&crier_budgets, &cgroup_id, &fresh, BPF_NOEXIST);
+	budget = bpf_map_lookup_elem(&crier_budgets, &cgroup_id);
+	if (!budget)
+		crier_count(&counters->budget_map_full);
+	return budget;
+}
+
+crier_inline void crier_budget_refill(struct crier_wire_budget *budget, __u8 ring, __u64 elapsed_ms)
+{
+	__u64 full = (__u64)CRIER_TOKEN * crier_budget_rate(ring);
+	__s64 tokens = (__s32)budget->tokens[ring]; /* below zero when CPUs took the last one together */
+
+	tokens += (__s64)(elapsed_ms * crier_budget_rate(ring));
+	budget->tokens[ring] = (__u32)(tokens > (__s64)full ? (__s64)full : tokens);
+}
+
+/* True: go on. False: over the budget, counted in the bucket. */
+crier_inline bool crier_budget_take(__u64 cgroup_id, __u8 ring, __u64 now,
+				    struct crier_wire_counters *counters)
+{
+	struct crier_wire_budget *budget;
+	__u64 elapsed_ms;
+
+	if (!crier_budget_rate(ring))
+		return true;
+	budget = crier_budget_get(cgroup_id, now, counters);
+	if (!budget)
+		return true;
+	if (now > budget->refilled_ns + CRIER_NS_PER_MS) {
+		elapsed_ms = (now - budget->refilled_ns) / CRIER_NS_PER_MS;
+		budget->refilled_ns += elapsed_ms * CRIER_NS_PER_MS; /* the remainder is kept */
+		if (elapsed_ms > 1000)
+			elapsed_ms = 1000;
+		crier_budget_refill(budget, CRIER_CLASS_BULK, elapsed_ms);
+		crier_budget_refill(budget, CRIER_CLASS_CRITICAL, elapsed_ms);
+	}
+	if ((__s32)budget->tokens[ring] < CRIER_TOKEN) {
+		crier_count(&budget->suppressed[ring]);
+		return false;
+	}
+	__sync_fetch_and_add(&budget->tokens[ring], (__u32)-CRIER_TOKEN);
+	return true;
+}
+
+/* A record of this cgroup found its ring full. */
+crier_inline void crier_budget_charge_failed(__u64 cgroup_id, __u8 ring, __u64 now,
+					     struct crier_wire_counters *counters)
+{
+	struct crier_wire_budget *budget = crier_budget_get(cgroup_id, now, counters);
+
+	if (budget)
+		crier_count(&budget->failed[ring]);
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The way of every record: class filter, budget, ring, counters.
+ *
+ * An event passes crier_is_let_through() and crier_admit(), which count it as generated and, when it goes no
+ * further, as filtered or suppressed; then crier_reserve()/crier_submit() or crier_output() count it as
+ * submitted or failed. So generated = class_filtered + suppressed + reserve_failed + submitted, per class.
+ */
+#ifndef CRIER_BPF_HELPERS_H
+#define CRIER_BPF_HELPERS_H
+
+#include "budget.h"
+
+/* What a program carries along while it makes one record. */
+struct crier_making {
+	struct crier_wire_counters *counters;
+	__u64 now;
+	__u64 cgroup_id;
+	__u8 type;
+	__u8 ring;
+	__u8 hook;
+};
+
+crier_inline struct crier_wire_counters *crier_counters_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&crier_counters, &zero);
+}
+
+/* Count where the counters are not at hand; off the fast path. */
+#define crier_count_cpu(field)                                                                               \
+	do {                                                                                                 \
+		struct crier_wire_counters *count_cpu = crier_counters_get();                                \
+                                                                                                             \
+		if (count_cpu)                                                                               \
+			crier_count(&count_cpu->field);                                                      \
+	} while (0)
+
+crier_inline __u32 crier_class_of(__u64 cgroup_id)
+{
+	__u32 *value = bpf_map_lookup_elem(&crier_classes, &cgroup_id);
+
+	return value ? *value : CRIER_CGROUP_UNDETERMINED;
+}
+
+crier_inline bool crier_is_wanted(enum crier_wire_type type)
+{
+	return crier_control_read(event_mask) & (1u << type);
+}
+
+crier_inline bool crier_is_known_init(__u32 pid)
+{
+	return crier_is_set(bpf_map_lookup_elem(&crier_inits, &pid));
+}
+
+/* An event of a host cgroup, or not wanted: counted, and no more is spent on it. */
+crier_inline void crier_drop_filtered(struct crier_wire_counters *counters, enum crier_wire_class ring)
+{
+	crier_count(&counters->generated[ring]);
+	crier_count(&counters->class_filtered[ring]);
+}
+
+/* Count an event as generated and ask its cgroup's budget. Sets making->now. */
+crier_inline bool crier_admit(struct crier_making *making)
+{
+	making->now = bpf_ktime_get_boot_ns();
+	crier_count(&making->counters->generated[making->ring]);
+	if (crier_budget_take(making->cgroup_id, making->ring, making->now, making->counters))
+		return true;
+	crier_count(&making->counters->suppressed[making->ring]);
+	return false;
+}
+
+crier_inline bool crier_is_event(const struct crier_making *making)
+{
+	return making->type >= CRIER_WIRE_EXEC;
+}
+
+crier_inline void crier_fill_header(const struct crier_making *making, struct crier_wire_header *header,
+				    __u32 length)
+{
+	header->length = (__u16)length;
+	header->version = CRIER_WIRE_VERSION;
+	header->type = making->type;
+	header->ring = making->ring;
+	header->hook = making->hook;
+	header->cpu = (__u16)bpf_get_smp_processor_id();
+	header->boottime_ns = making->now;
+	header->cgroup_id = making->cgroup_id;
+}
+
+crier_inline void crier_count_failed(const struct crier_making *making)
+{
+	if (!crier_is_event(making)) {
+		crier_count(&making->counters->control_failed);
+		return;
+	}
+	crier_count(&making->counters->reserve_failed[making->ring]);
+	crier_budget_charge_failed(making->cgroup_id, making->ring, making->now, making->counters);
+}
+
+crier_inline void crier_count_submitted(const struct crier_making *making)
+{
+	if (crier_is_event(making))
+		crier_count(&making->counters->submitted[making->ring]);
+	else
+		crier_count(&making->counters->control_submitted);
+}
+
+/* Critical records always wake. A bulk record wakes if user space sleeps, and then only the first one. */
+crier_inline __u64 crier_wake_flags(const struct crier_making *making)
+{
+	if (making->ring == CRIER_CLASS_CRITICAL)
+		return BPF_RB_FORCE_WAKEUP;
+	if (!crier_control_read(armed))
+		return BPF_RB_NO_WAKEUP;
+	*(volatile __u32 *)&crier_control.armed = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/*
+ * `armed` may have been set after crier_wake_flags() looked and before the record was visible: user space then
+ * saw an empty ring and sleeps. Publishing a record is a full barrier (xchg in bpf_ringbuf_commit), so
+ * either user space saw the record or this sees `armed`. An empty discarded record carries the wake-up.
+ */
+crier_inline void crier_wake_late(__u64 flags)
+{
+	void *token;
+
+	if (flags != BPF_RB_NO_WAKEUP || !crier_control_read(armed))
+		return;
+	token = bpf_ringbuf_reserve(&crier_ring_bulk, 8, 0);
+	if (!token)
+		return;
+	*(volatile __u32 *)&crier_control.armed = 0;
+	bpf_ringbuf_discard(token, BPF_RB_FORCE_WAKEUP);
+}
+
+/* `size` is constant. The record holds whatever was there before: the caller writes each byte. */
+crier_inline void *crier_reserve(const struct crier_making *making, __u64 size)
+{
+	void *record;
+
+	if (making->ring == CRIER_CLASS_CRITICAL)
+		record = bpf_ringbuf_reserve(&crier_ring_critical, size, 0);
+	else
+		record = bpf_ringbuf_reserve(&crier_ring_bulk, size, 0);
+	if (!record)
+		crier_count_failed(making);
+	return record;
+}
+
+crier_inline void crier_submit(const struct crier_making *making, void *record)
+{
+	__u64 flags = crier_wake_flags(making);
+
+	crier_count_submitted(making);
+	bpf_ringbuf_submit(record, flags);
+	crier_wake_late(flags);
+}
+
+/* A bulk record of any length, put together elsewhere. */
+crier_inline void crier_output(const struct crier_making *making, void *record, __u64 size)
+{
+	__u64 flags = crier_wake_flags(making);
+
+	if (bpf_ringbuf_output(&crier_ring_bulk, record, size, flags)) {
+		crier_count_failed(making);
+		return;
+	}
+	crier_count_submitted(making);
+	crier_wake_late(flags);
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What is read of a task. `direct` as in compat.h. */
+#ifndef CRIER_BPF_TASK_H
+#define CRIER_BPF_TASK_H
+
+#include "compat.h"
+#include "crier/wire.h"
+
+crier_inline __u64 crier_cgroup_id(const bool direct, struct cgroup *cgroup)
+{
+	struct kernfs_node *kn = crier_get(direct, cgroup, kn);
+
+	return crier_get(direct, kn, id);
+}
+
+/* Id in the primary hierarchy: v2 directly, v1 by the memory controller. 0 = not known. */
+crier_inline __u64 crier_task_cgroup_id(const bool direct, struct task_struct *task)
+{
+	struct css_set *set = crier_get(direct, task, cgroups);
+	struct cgroup_subsys_state *css;
+
+	if (crier_primary_is_v2)
+		return crier_cgroup_id(direct, crier_get(direct, set, dfl_cgrp));
+	css = crier_memory_css(direct, set);
+	return css ? crier_cgroup_id(direct, crier_get(direct, css, cgroup)) : 0;
+}
+
+crier_inline __u64 crier_task_memory_cgroup_id(const bool direct, struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = crier_memory_css(direct, crier_get(direct, task, cgroups));
+
+	return css ? crier_cgroup_id(direct, crier_get(direct, css, cgroup)) : 0;
+}
+
+/* pid 1 of a pid namespace below the host's; vpid as the process itself sees it. */
+crier_inline __u32 crier_task_vpid(const bool direct, struct task_struct *leader, __u32 host_pid,
+				   bool *ret_is_ns_init)
+{
+	struct pid *pid = crier_get(direct, leader, thread_pid);
+	__u32 level, nr;
+
+	*ret_is_ns_init = false;
+	if (!pid)
+		return 0;
+	level = crier_get(direct, pid, level);
+	if (level == 0)
+		return host_pid;
+	nr = crier_pid_number(pid, level);
+	*ret_is_ns_init = nr == 1;
+	return nr;
+}
+
+/* Zero all after the first NUL: what stood there before a rename is not part of the name. */
+crier_inline __u64 crier_mask_after_nul(__u64 word, bool *ended)
+{
+	__u64 zeros = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
+
+	if (*ended)
+		return 0;
+	if (!zeros)
+		return word;
+	*ended = true;
+	return word & (((zeros & -zeros) >> 7) - 1); /* little endian: lower bytes come first */
+}
+
+crier_inline void crier_fill_comm(const bool direct, __u8 *out, struct task_struct *task)
+{
+	__u64 words[2] = {};
+	bool ended = false;
+
+	if (direct) {
+		words[0] = ((__u64 *)&task->comm)[0];
+		words[1] = ((__u64 *)&task->comm)[1];
+	} else {
+		bpf_probe_read_kernel(words, sizeof(words), &task->comm);
+	}
+	((__u64 *)out)[0] = crier_mask_after_nul(words[0], &ended);
+	((__u64 *)out)[1] = crier_mask_after_nul(words[1], &ended);
+}
+
+/* Every byte is written. `known_init`: CRIER_TASK_KNOWN_INIT or 0, for the caller asks the map once. */
+crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out, struct task_struct *task,
+				  __u64 cgroup_id, __u32 known_init)
+{
+	struct task_struct *leader = crier_get(direct, task, group_leader);
+	struct task_struct *parent = crier_get(direct, leader, real_parent);
+	const struct cred *cred = crier_get(direct, leader, real_cred);
+	__u32 task_flags = crier_get(direct, leader, flags);
+	__u32 flags = CRIER_TASK_VALID | known_init;
+	bool is_ns_init;
+
+	out->start_boottime_ns = crier_get(direct, leader, start_boottime);
+	parent = crier_get(direct, parent, group_leader);
+	out->parent_start_boottime_ns = crier_get(direct, parent, start_boottime);
+	out->cgroup_id = cgroup_id;
+	out->pid = (__u32)crier_get(direct, leader, tgid);
+	out->tid = (__u32)crier_get(direct, task, pid);
+	out->vpid = crier_task_vpid(direct, leader, out->pid, &is_ns_init);
+	out->parent_pid = (__u32)crier_get(direct, parent, tgid);
+	out->uid = crier_get(direct, cred, euid.val);
+	if (task_flags & PF_KTHREAD)
+		flags |= CRIER_TASK_KTHREAD;
+	if (!(task_flags & PF_FORKNOEXEC))
+		flags |= CRIER_TASK_EXECED;
+	if (is_ns_init)
+		flags |= CRIER_TASK_NS_INIT;
+	out->flags = flags;
+	crier_fill_comm(direct, out->comm, leader);
+}
+
+/* The same for whoever runs now; by typed loads where the kernel offers them. */
+crier_inline void crier_fill_current(struct crier_wire_task *out)
+{
+	struct task_struct *task;
+
+	if (crier_has_current_btf()) {
+		task = (void *)bpf_get_current_task_btf();
+		crier_fill_task(true, out, task, crier_task_cgroup_id(true, task), 0);
+	} else {
+		task = (void *)bpf_get_current_task();
+		crier_fill_task(false, out, task, crier_task_cgroup_id(false, task), 0);
+	}
+}
+
+crier_inline __u64 crier_current_cgroup_id(void)
+{
+	if (crier_has_current_btf())
+		return crier_task_cgroup_id(true, (void *)bpf_get_current_task_btf());
+	return crier_task_cgroup_id(false, (void *)bpf_get_current_task());
+}
+
+#endif

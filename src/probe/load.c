@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Load one object with the chosen programs; switch off what the kernel refuses and try again. */
+#include "internal.h"
+
+#include "crier/base/log.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+#define SEED_PROGRAM "crier_iter_task"
+/* Each retry switches one program off: no more retries than programs. */
+#define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 2)
+/* Budget entries cost kernel memory (about 112 bytes each) and are needed for noisy cgroups only. */
+#define BUDGET_ENTRIES_MAX 16384u
+/* The exit map stands idle where the kernel has the group_dead argument. */
+#define IDLE_ENTRIES 1u
+
+static bool has_capability(const struct __user_cap_data_struct *data, unsigned capability)
+{
+	return data[capability / 32].effective & (1u << (capability % 32));
+}
+
+static int check_capabilities(struct crier_err *err)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+	bool bpf, perfmon;
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return 0; /* the load will tell */
+	if (has_capability(data, CAP_SYS_ADMIN))
+		return 0;
+	bpf = has_capability(data, CAP_BPF);
+	perfmon = has_capability(data, CAP_PERFMON);
+	if (bpf && perfmon)
+		return 0;
+	return crier_err_set(err, -EPERM, "bpf: missing %s%s%s; run as root or grant %s",
+			     bpf ? "" : "CAP_BPF", !bpf && !perfmon ? " and " : "",
+			     perfmon ? "" : "CAP_PERFMON", !bpf && !perfmon ? "both" : "it");
+}
+
+static bool is_power_of_two(uint32_t n)
+{
+	return n && (n & (n - 1)) == 0;
+}
+
+static int check_options(const struct crier_probe_options *options, struct crier_err *err)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	if (!is_power_of_two(options->bulk_bytes) || options->bulk_bytes % page)
+		return crier_err_set(err, -EINVAL, "bulk ring: %u bytes; give a power of two, at least %u",
+				     options->bulk_bytes, page);
+	if (!is_power_of_two(options->critical_bytes) || options->critical_bytes % page)
+		return crier_err_set(err, -EINVAL,
+				     "critical ring: %u bytes; give a power of two, at least %u",
+				     options->critical_bytes, page);
+	if (options->class_entries == 0)
+		return crier_err_set(err, -EINVAL, "class map: 0 entries; give at least 1");
+	return 0;
+}
+
+static int configure(struct crier_bpf *skel, const struct crier_probe_options *options,
+		     const struct crier_btf_facts *facts)
+{
+	int r = 0;
+
+	r |= bpf_map__set_max_entries(skel->maps.crier_ring_bulk, options->bulk_bytes);
+	r |= bpf_map__set_max_entries(skel->maps.crier_ring_critical, options->critical_bytes);
+	r |= bpf_map__set_max_entries(skel->maps.crier_classes, options->class_entries);
+	r |= bpf_map__set_max_entries(skel->maps.crier_budgets,
+				      crier_min(options->class_entries, BUDGET_ENTRIES_MAX));
+	if (facts->exit_has_group_dead)
+		r |= bpf_map__set_max_entries(skel->maps.crier_exit_told, IDLE_ENTRIES);
+	skel->rodata->crier_exit_has_group_dead = facts->exit_has_group_dead;
+	skel->rodata->crier_primary_is_v2 = options->primary_is_v2;
+	skel->rodata->crier_primary_hierarchy_id = options->primary_hierarchy_id;
+	skel->rodata->crier_page_size = (uint32_t)sysconf(_SC_PAGESIZE);
+	skel->data->crier_control = options->control;
+	skel->data->crier_control.armed = 0;
+	return r;
+}
+
+/* Switch every program off, then the chosen ones on. */
+static void select_programs(struct bpf_object *obj, const struct crier_choice *choice, int only_event,
+			    bool with_seed)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program (prog, obj) {
+		bool on = with_seed && strcmp(bpf_program__name(prog), SEED_PROGRAM) == 0;
+
+		for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
+			const struct crier_hook *hook = crier_choice_hook(choice, event);
+
+			if (hook && (only_event < 0 || (unsigned)only_event == event) &&
+			    strcmp(hook->program, bpf_program__name(prog)) == 0)
+				on = true;
+		}
+		bpf_program__set_autoload(prog, on);
+	}
+}
+
+/* A load failed because of the program in crier_words. @return false: because of something else */
+static bool refuse_program(struct crier_probe *probe, int code)
+{
+	const char *cause = crier_words.cause;
+
+	if (probe->has_seed && strcmp(crier_words.program, SEED_PROGRAM) == 0) {
+		probe->has_seed = false;
+		snprintf(probe->seed_reason, sizeof(probe->seed_reason), "load refused: %s", strerror(-code));
+		return true;
+	}
+	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
+		const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
+
+		if (!hook || strcmp(hook->program, crier_words.program) != 0)
+			continue;
+		crier_debug("hook %s: load refused: %s %s", hook->name, strerror(-code), cause);
+		crier_choice_refuse(&probe->choice, event, "load refused: %s%s%.100s", strerror(-code),
+				    *cause ? ": " : "", cause);
+		return true;
+	}
+	return false;
+}
+
+static int load_error(int code, struct crier_err *err)
+{
+	if (code == -EPERM)
+		return crier_err_set(
+			err, code,
+			"bpf: the kernel refuses the maps (Operation not permitted); grant CAP_BPF and "
+			"CAP_PERFMON, before 5.11 also CAP_SYS_RESOURCE (RLIMIT_MEMLOCK)");
+	return crier_err_set(
+		err, code,
+		"bpf: the object does not load: %s%s%s; run with --log-level debug for libbpf's words",
+		strerror(-code), *crier_words.program ? " at " : "", crier_words.program);
+}
+
+static int load(struct crier_probe *probe, const struct crier_probe_options *options, struct crier_err *err)
+{
+	int r = -ELOOP;
+
+	for (int i = 0; i < LOAD_TRIES_MAX; i++) {
+		struct bpf_object_open_opts opts = {.sz = sizeof(opts), .btf_custom_path = probe->btf_path};
+
+		crier_words_start();
+		probe->skel = crier_bpf__open_opts(&opts);
+		if (!probe->skel)
+			return crier_err_set(err, -errno, "bpf: the built-in object cannot be opened: %s",
+					     strerror(errno));
+		r = configure(probe->skel, options, &probe->facts);
+		if (r)
+			return crier_err_set(err, -EINVAL, "bpf: map sizes are refused by libbpf");
+		select_programs(probe->skel->obj, &probe->choice, -1, probe->has_seed);
+		r = crier_bpf__load(probe->skel);
+		if (r == 0)
+			return 0;
+		crier_bpf__destroy(probe->skel);
+		probe->skel = NULL;
+		if (!*crier_words.program || !refuse_program(probe, r))
+			break;
+	}
+	return load_error(r, err);
+}
+
+static void find_programs(struct crier_probe *probe, struct bpf_object *obj, int only_event)
+{
+	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
+		const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
+
+		if (hook && (only_event < 0 || (unsigned)only_event == event))
+			probe->programs[event] = bpf_object__find_program_by_name(obj, hook->program);
+	}
+}
+
+int crier_probe_open(const struct crier_probe_options *options, struct crier_probe **ret_probe,
+		     struct crier_err *err)
+{
+	struct crier_probe *probe;
+	int r;
+
+	r = check_options(options, err);
+	if (r == 0)
+		r = check_capabilities(err);
+	if (r < 0)
+		return r;
+	probe = calloc(1, sizeof(*probe));
+	if (!probe)
+		return crier_err_set(err, -ENOMEM, "bpf: out of memory");
+	probe->has_seed = true;
+	if (options->btf_path) {
+		probe->btf_path = strdup(options->btf_path);
+		r = probe->btf_path ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
+		crier_words_start();
+		r = crier_btf_read(probe->btf_path, &probe->facts, err);
+	}
+	if (r == 0) {
+		crier_choice_init(&probe->choice, options, &probe->facts);
+		r = load(probe, options, err);
+	}
+	if (r == 0) {
+		find_programs(probe, probe->skel->obj, -1);
+		probe->cpu_count = libbpf_num_possible_cpus();
+		if (probe->cpu_count > 0)
+			probe->counters_by_cpu =
+				calloc((size_t)probe->cpu_count, sizeof(*probe->counters_by_cpu));
+		if (!probe->counters_by_cpu)
+			r = crier_err_set(err, -ENOMEM, "bpf: no memory for the counters of %d CPUs",
+					  probe->cpu_count);
+	}
+	if (r == 0) {
+		probe->ring_fds[CRIER_CLASS_BULK] = bpf_map__fd(probe->skel->maps.crier_ring_bulk);
+		probe->ring_fds[CRIER_CLASS_CRITICAL] = bpf_map__fd(probe->skel->maps.crier_ring_critical);
+		r = crier_ring_open(&probe->rings[CRIER_CLASS_BULK], probe->ring_fds[CRIER_CLASS_BULK],
+				    options->bulk_bytes, err);
+	}
+	if (r == 0)
+		r = crier_ring_open(&probe->rings[CRIER_CLASS_CRITICAL],
+				    probe->ring_fds[CRIER_CLASS_CRITICAL], options->critical_bytes, err);
+	if (r < 0) {
+		crier_probe_free(probe);
+		return r;
+	}
+	*ret_probe = probe;
+	return 0;
+}
+
+/* Give the maps of the first object to another, so that both work on the same tables and rings. */
+static int share_maps(struct crier_probe *probe, struct bpf_object *obj)
+{
+	struct bpf_map *map, *own;
+	int r;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		own = bpf_object__find_map_by_name(probe->skel->obj, bpf_map__name(map));
+		if (!own)
+			return -ENOENT;
+		r = bpf_map__reuse_fd(map, bpf_map__fd(own));
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crier_err *err)
+{
+	struct bpf_object_open_opts opts = {
+		.sz = sizeof(opts), .btf_custom_path = probe->btf_path, .object_name = "crier_bpf"};
+	struct bpf_object *obj;
+	size_t size;
+	const void *elf = crier_bpf__elf_bytes(&size);
+	int r;
+
+	if (probe->late_count == CRIER_ARRAY_SIZE(probe->late))
+		return crier_err_set(err, -ENOSPC, "bpf: too many hooks had to be replaced");
+	crier_words_start();
+	obj = bpf_object__open_mem(elf, size, &opts);
+	if (!obj)
+		return crier_err_set(err, -errno, "bpf: the built-in object cannot be opened: %s",
+				     strerror(errno));
+	select_programs(obj, &probe->choice, (int)event, false);
+	r = share_maps(probe, obj);
+	if (r == 0)
+		r = bpf_object__load(obj);
+	if (r) {
+		bpf_object__close(obj);
+		return crier_err_set(err, r, "bpf: the replacement does not load: %s", strerror(-r));
+	}
+	probe->late[probe->late_count++] = obj;
+	find_programs(probe, obj, (int)event);
+	return 0;
+}

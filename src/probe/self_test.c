@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proof that the programs fire: an own child is forked, executes, is killed and ends; an own cgroup is made
+ * and removed. The child executes a program of a few instructions from a memfd, for there may be no other
+ * file to execute in a minimal image.
+ */
+#include "internal.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define SELF_TEST_LIMIT_MS 1000
+#define SELF_TEST_STEP_MS  5
+#define IMAGE_BASE	   0x400000u
+
+/* Wait for ever, whatever wakes it. */
+#if defined(__x86_64__)
+static const uint8_t wait_code[] = {
+	0xb8, 0x22, 0x00, 0x00, 0x00, /* mov $SYS_pause, %eax */
+	0x0f, 0x05,		      /* syscall */
+	0xeb, 0xf7,		      /* jmp to the start */
+};
+#define WAIT_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+static const uint32_t wait_code[] = {
+	0xd2800000, 0xd2800001, 0xd2800002, 0xd2800003, 0xd2800004, /* mov x0..x4, #0 */
+	0xd2800928,						    /* mov x8, #SYS_ppoll */
+	0xd4000001,						    /* svc #0 */
+	0x17fffff9,						    /* b to the start */
+};
+#define WAIT_MACHINE EM_AARCH64
+#else
+#error "x86-64 and arm64 only"
+#endif
+
+struct self_test {
+	pid_t child;
+	uint64_t cgroup_id; /* 0 = none made */
+	struct crier_probe_proof *proof;
+	uint32_t wanted_mask; /* the control's own mask: what else may pass on */
+	crier_probe_record_fn fn;
+	void *ctx;
+};
+
+/* @return descriptor of an executable file, or -errno */
+static int make_wait_program(void)
+{
+	struct {
+		Elf64_Ehdr header;
+		Elf64_Phdr segment;
+		uint8_t code[sizeof(wait_code)];
+	} image = {
+		.header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+				       EV_CURRENT},
+			   .e_type = ET_EXEC,
+			   .e_machine = WAIT_MACHINE,
+			   .e_version = EV_CURRENT,
+			   .e_entry = IMAGE_BASE + sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+			   .e_phoff = sizeof(Elf64_Ehdr),
+			   .e_ehsize = sizeof(Elf64_Ehdr),
+			   .e_phentsize = sizeof(Elf64_Phdr),
+			   .e_phnum = 1},
+		.segment = {.p_type = PT_LOAD,
+			    .p_flags = PF_R | PF_X,
+			    .p_vaddr = IMAGE_BASE,
+			    .p_filesz = sizeof(image),
+			    .p_memsz = sizeof(image),
+			    .p_align = 0x10000},
+	};
+	_cleanup_close_ int fd = memfd_create("crier-self-test", MFD_CLOEXEC);
+
+	memcpy(image.code, wait_code, sizeof(wait_code));
+	if (fd < 0 || write(fd, &image, sizeof(image)) != (ssize_t)sizeof(image))
+		return -errno;
+	return take_fd(fd);
+}
+
+/* In the child: only calls that are safe after a fork of a threaded process. */
+static void run_child(int program_fd, int pipe_fd, pid_t parent)
+{
+	char *const argv[] = {(char[]){"crier-self-test"}, NULL};
+	char *const envp[] = {NULL};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent)
+		fexecve(program_fd, argv, envp);
+	if (write(pipe_fd, "x", 1) < 0) /* tells that exec failed; a success closes the pipe */
+		_exit(126);
+	_exit(127);
+}
+
+/* Fork, let the child execute, kill it, reap it. */
+static void provoke_process(struct self_test *test)
+{
+	_cleanup_close_ int program_fd = make_wait_program();
+	int pipe_fds[2];
+	pid_t parent = getpid();
+	char failed;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return;
+	test->child = fork();
+	if (test->child == 0)
+		run_child(program_fd, pipe_fds[1], parent);
+	close(pipe_fds[1]);
+	if (test->child > 0) {
+		test->proof[CRIER_PROBE_FORK].tried = test->proof[CRIER_PROBE_EXIT].tried = true;
+		if (read(pipe_fds[0], &failed, 1) == 0)
+			test->proof[CRIER_PROBE_EXEC].tried = true;
+		if (kill(test->child, SIGTERM) == 0 && test->proof[CRIER_PROBE_EXEC].tried)
+			test->proof[CRIER_PROBE_SIGNAL].tried = true;
+		while (waitpid(test->child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(pipe_fds[0]);
+}
+
+static void provoke_cgroup(struct self_test *test, const char *cgroup_dir)
+{
+	char path[4096];
+	struct stat st;
+
+	if (!cgroup_dir || (size_t)snprintf(path, sizeof(path), "%s/crier-self-test-%d", cgroup_dir,
+					    getpid()) >= sizeof(path))
+		return;
+	if (mkdir(path, 0755) < 0)
+		return;
+	if (stat(path, &st) == 0)
+		test->cgroup_id = st.st_ino;
+	test->proof[CRIER_PROBE_CGROUP_MKDIR].tried = test->cgroup_id != 0;
+	test->proof[CRIER_PROBE_CGROUP_RMDIR].tried = rmdir(path) == 0 && test->cgroup_id != 0;
+}
+
+/* The event that an own record proves; CRIER_PROBE_EVENT_COUNT for a record that is not the test's. */
+static unsigned own_event(const struct self_test *test, const void *bytes, size_t len)
+{
+	const struct crier_wire_header *header = bytes;
+	uint32_t child = (uint32_t)test->child;
+
+	if (header->type == CRIER_WIRE_CGROUP_MKDIR && test->cgroup_id &&
+	    header->cgroup_id == test->cgroup_id)
+		return CRIER_PROBE_CGROUP_MKDIR;
+	if (header->type == CRIER_WIRE_CGROUP_RMDIR && test->cgroup_id &&
+	    header->cgroup_id == test->cgroup_id)
+		return CRIER_PROBE_CGROUP_RMDIR;
+	if (header->type == CRIER_WIRE_EXEC && len >= sizeof(struct crier_wire_exec) &&
+	    ((const struct crier_wire_exec *)bytes)->task.pid == child)
+		return CRIER_PROBE_EXEC;
+	if (header->type == CRIER_WIRE_FORK && len >= sizeof(struct crier_wire_fork) &&
+	    ((const struct crier_wire_fork *)bytes)->child.pid == child)
+		return CRIER_PROBE_FORK;
+	if (header->type == CRIER_WIRE_EXIT && len >= sizeof(struct crier_wire_exit) &&
+	    ((const struct crier_wire_exit *)bytes)->task.pid == child)
+		return CRIER_PROBE_EXIT;
+	if (header->type == CRIER_WIRE_SIGNAL && len >= sizeof(struct crier_wire_signal) &&
+	    ((const struct crier_wire_signal *)bytes)->target.pid == child)
+		return CRIER_PROBE_SIGNAL;
+	return CRIER_PROBE_EVENT_COUNT;
+}
+
+static void take_record(void *ctx, const void *bytes, size_t len)
+{
+	struct self_test *test = ctx;
+	const struct crier_wire_header *header = bytes;
+	unsigned event;
+
+	if (len < sizeof(*header))
+		return;
+	event = own_event(test, bytes, len);
+	if (event < CRIER_PROBE_EVENT_COUNT)
+		test->proof[event].fired = true;
+	else if (header->type < 32 && (test->wanted_mask & (1u << header->type)))
+		test->fn(test->ctx, bytes, len);
+}
+
+static bool is_proven(const struct self_test *test, const struct crier_event_report *report)
+{
+	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
+		if (test->proof[event].tried && !test->proof[event].fired && report[event].served)
+			return false;
+	return true;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void take_own_cgroup(void *ctx, const struct crier_wire_seed *seed)
+{
+	if (seed->task.pid == (uint32_t)getpid())
+		*(uint64_t *)ctx = seed->task.cgroup_id;
+}
+
+/*
+ * The child runs in crier's own cgroup, which may be classified as the host's already and so be filtered. Lift that for the
+ * time of the test. @return the cgroup to classify again, 0 = none
+ */
+static uint64_t lift_own_class(struct crier_probe *probe, uint32_t *ret_class)
+{
+	int fd = bpf_map__fd(probe->skel->maps.crier_classes);
+	uint64_t cgroup_id = 0;
+
+	if (bpf_map_get_next_key(fd, NULL, &cgroup_id) <
+	    0) /* the usual case at start: nothing classified yet */
+		return 0;
+	cgroup_id = 0;
+	if (crier_probe_seed(probe, take_own_cgroup, &cgroup_id) < 0 || cgroup_id == 0)
+		return 0;
+	if (bpf_map_lookup_elem(fd, &cgroup_id, ret_class) < 0)
+		return 0;
+	return bpf_map_delete_elem(fd, &cgroup_id) == 0 ? cgroup_id : 0;
+}
+
+/* Take records until all that was tried is proven, or the time is over. */
+static void collect(struct crier_probe *probe, struct self_test *test)
+{
+	struct pollfd fds[CRIER_CLASS_COUNT];
+	uint64_t end = now_ms() + SELF_TEST_LIMIT_MS;
+
+	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
+		fds[i] = (struct pollfd){.fd = probe->ring_fds[i], .events = POLLIN};
+	do {
+		while (crier_probe_drain(probe, SIZE_MAX, take_record, test) > 0)
+			;
+		if (is_proven(test, probe->choice.report))
+			return;
+		if (crier_probe_arm(probe))
+			poll(fds, CRIER_CLASS_COUNT, SELF_TEST_STEP_MS);
+	} while (now_ms() < end);
+}
+
+int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, crier_probe_record_fn fn,
+			  void *ctx, struct crier_probe_proof ret_proof[CRIER_PROBE_EVENT_COUNT])
+{
+	struct crier_wire_control *control = crier_probe_control(probe);
+	struct crier_wire_control saved = *control;
+	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
+	struct self_test test = {.proof = proof, .wanted_mask = saved.event_mask, .fn = fn, .ctx = ctx};
+	uint32_t own_class = 0;
+	uint64_t own_cgroup = lift_own_class(probe, &own_class);
+
+	control->event_mask = UINT32_MAX;
+	control->bulk_rate = 0;
+	provoke_process(&test);
+	provoke_cgroup(&test, cgroup_dir);
+	collect(probe, &test);
+	control->event_mask = saved.event_mask;
+	control->bulk_rate = saved.bulk_rate;
+	control->armed = 0;
+	if (own_cgroup &&
+	    crier_probe_classify(probe, own_cgroup, (enum crier_wire_cgroup_class)own_class) < 0)
+		crier_probe_forget(probe, own_cgroup);
+	memcpy(ret_proof, proof, sizeof(proof));
+	return test.child < 0 ? -EAGAIN : 0;
+}
