@@ -73,8 +73,7 @@ static void classify(struct crier_pipeline *p, struct crier_cgroup *cgroup)
 	crier_cgroup_parse(path, &facts);
 	cgroup->kind = (uint8_t)facts.kind;
 	cgroup->qos = facts.qos;
-	if (facts.kind != CRIER_CGROUP_KIND_OTHER)
-		find_memory_id(p, cgroup);
+	find_memory_id(p, cgroup);
 	if (facts.container_id.ptr)
 		adopt_container(p, cgroup, &facts);
 	else if (facts.pod_uid.ptr &&
