@@ -50,16 +50,17 @@ class Env:
         self._pods.append(pod)
         return pod
 
-    def agent(
-        self, *flags: str, profile: str = "default", cri_socket: str | Path | None = None, ready: bool = True, **options: Any
-    ) -> Crier:
-        """A crier of the test's own; stopped and judged at the test's end if the test has not done it."""
-        agent = Crier(self.folder("agent"), *node_flags(self.node, cri_socket, profile), *flags, **options)
+    def agent(self, *flags: str, profile: str = "default", cri_socket: str | Path | None = None) -> Crier:
+        """A ready crier of the test's own."""
+        agent = Crier(self.folder("agent"), *node_flags(self.node, cri_socket, profile), *flags)
+        self.adopt(agent)
+        agent.wait_ready()
+        return agent
+
+    def adopt(self, agent: Crier) -> None:
+        """Ends with the test, and tells its lines if the test fails."""
         self._own.append(agent)
         self.agents.append(agent)
-        if ready:
-            agent.wait_ready()
-        return agent
 
     def finish(self, agent: Crier) -> Line:
         """Stops an agent, judges all its lines, and returns its last one, agent.stop."""

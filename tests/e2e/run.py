@@ -36,7 +36,9 @@ def run_test(env: Env, name: str, function: object) -> None:
     except Skip as reason:
         say("skip", name, str(reason))
     except Exception as error:  # pylint: disable=broad-except
-        say("not ok", name, f"{type(error).__name__}: {error}")
+        # A bare assert says nothing: its source line does.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        say("not ok", name, f"{type(error).__name__}: {str(error) or f'{last.line} ({last.filename}:{last.lineno})'}")
         traceback.print_exc()
         print(env.story(), file=sys.stderr, flush=True)
     finally:

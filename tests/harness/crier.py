@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from harness.pod import Container, Pod
 
 T = TypeVar("T")
+# Deadlines are generous and assert nothing; a slow machine (an emulated one) multiplies them.
+PATIENCE = float(os.environ.get("CRIER_TEST_PATIENCE", "1"))
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -32,7 +34,7 @@ def binary() -> Path:
     return path
 
 
-def run(*arguments: str, timeout: float = 60, **options: Any) -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: str, timeout: float = 20, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """One short command of crier, such as `schema` or `check`."""
     command = [str(binary()), *arguments]
     return subprocess.run(command, capture_output=True, timeout=timeout, check=False, **options)
@@ -71,6 +73,7 @@ class Crier:
             self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=err, start_new_session=True)
         self.out.touch()
         self._parsed = 0
+        self._dropped = False
         self._news = threading.Condition()
         self._gate = threading.Event()
         if read:
@@ -86,8 +89,8 @@ class Crier:
         with open(self.out, "wb", buffering=0) as file:
             while True:
                 self._gate.wait()
-                data = os.read(pipe, 1 << 16)
-                if not data:
+                if self._dropped or not (data := os.read(pipe, 1 << 16)):
+                    self.process.stdout.close()
                     break
                 file.write(data)
                 with self._news:
@@ -101,6 +104,10 @@ class Crier:
 
     def unblock_stdout(self) -> None:
         self._gate.set()
+
+    def drop_stdout(self) -> None:
+        """Closes the reading end at the next line: from then on nobody reads."""
+        self._dropped = True
 
     def poll(self) -> list[Line]:
         """Parses what has come since; the list of all lines so far."""
@@ -116,6 +123,7 @@ class Crier:
 
     def wait_for(self, wanted: Callable[[Crier], T], what: str, seconds: float = 20) -> T:
         """Waits until wanted(self) is true (not empty); returns its value. `what` names it in the failure."""
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         while True:
             ended = not self._reader.is_alive()

@@ -99,7 +99,7 @@ class Container:
         deadline = time.monotonic() + seconds
         while (status := self.status()).state != pb.CONTAINER_EXITED:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"container {self.spec.name} ({self.id[:12]}): still state {status.state} after {seconds} s")
+                raise RuntimeError(f"container {self.spec.name} ({self.id[:12]}): not ended after {seconds} s")
             time.sleep(0.05)
         return status
 
@@ -190,7 +190,8 @@ class Pod:
         meta = config.metadata
         meta.name, meta.namespace, meta.uid = self.name, self.namespace, self.uid
         config.labels.update({**self.labels, **self.identity_labels()})
-        config.annotations.update({"kubernetes.io/config.source": "api", "kubernetes.io/config.seen": "2026-01-01T00:00:00Z"})
+        config.annotations["kubernetes.io/config.source"] = "api"
+        config.annotations["kubernetes.io/config.seen"] = "2026-01-01T00:00:00Z"
         config.linux.cgroup_parent = self.cgroup
         config.linux.security_context.namespace_options.CopyFrom(self.namespaces())
         config.linux.security_context.privileged = True
