@@ -280,7 +280,7 @@ static void test_unlink(void **state)
 
 #define MODEL_IDS   600u
 #define MODEL_PATHS 300u
-#define MODEL_MAX   400u
+#define MODEL_MAX   150u
 #define MODEL_STEPS 200000u
 #define MODEL_AGE   5000u
 
@@ -457,7 +457,8 @@ static void test_model(void **state)
 			compare(&model, table);
 	}
 	compare(&model, table);
-	assert_true(counts_of(table).evicted > 0 && counts_of(table).reused > 0);
+	assert_true(counts_of(table).evicted > 0 && counts_of(table).reused > 0 &&
+		    counts_of(table).refused_full > 0);
 	crier_cgroup_table_free(table);
 }
 
