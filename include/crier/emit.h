@@ -71,7 +71,9 @@ void crier_put_duration(struct crier_buf *buf, uint64_t ms);
 
 /** The JSON Schema (2020-12) of every line, from the same tables; allocated text, caller frees. NULL: out of memory */
 char *crier_schema_json(void);
-/** docs/events.md's tables, generated from the same rows (`crier schema --markdown`). */
+/** The same with nothing allowed that is not in the tables: for tests of this version's own lines. */
+char *crier_schema_json_strict(void);
+/** docs/events.md's tables, generated from the same rows (`crier schema --markdown`); as above. */
 char *crier_schema_markdown(void);
 
 #endif

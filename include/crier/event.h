@@ -558,6 +558,9 @@ const struct crier_type_info *crier_type_info(unsigned type);
 /** @return the type of a name, CRIER_TYPE_NONE if there is none. */
 enum crier_type crier_type_parse(struct crier_slice name);
 
+/** The event's own severity, or its type's. */
+uint8_t crier_event_severity(const struct crier_event *event);
+
 /** Everything absent, type set. ~600 bytes. */
 void crier_event_init(struct crier_event *event, enum crier_type type);
 /** Clear a data block by its type's table. */
@@ -576,6 +579,19 @@ extern const char *const crier_exit_cause_names[CRIER_EXIT_CAUSE_COUNT + 1];
 extern const char *const crier_loss_cause_names[CRIER_LOSS_COUNT + 1];
 extern const char *const crier_limit_level_names[CRIER_LEVEL_COUNT + 1];
 extern const char *const crier_state_names[CRIER_STATE_COUNT + 1];
+extern const char *const crier_type_names[CRIER_TYPE_COUNT + 1];
+extern const char *const crier_role_names[CRIER_ROLE_COUNT + 1];
+extern const char *const crier_basis_names[CRIER_BASIS_COUNT + 1];
+extern const char *const crier_observed_names[CRIER_OBSERVED_COUNT + 1];
+extern const char *const crier_removed_basis_names[CRIER_REMOVED_COUNT + 1];
+extern const char *const crier_oom_scope_names[CRIER_OOM_SCOPE_COUNT + 1];
+extern const char *const crier_found_by_names[CRIER_FOUND_COUNT + 1];
+extern const char *const crier_pressure_phase_names[CRIER_PHASE_COUNT + 1];
+extern const char *const crier_pressure_level_names[CRIER_PRESSURE_COUNT + 1];
+extern const char *const crier_signal_result_names[CRIER_SIGNAL_RESULT_COUNT + 1];
+
+/** "tp_btf:mark_victim" of enum crier_wire_hook; NULL for none and unknown numbers. Static. */
+const char *crier_hook_name(unsigned hook);
 
 /** "SIGTERM"; NULL for 0 and unknown numbers; real-time ones as "SIGRTMIN+n". Static. */
 const char *crier_signal_name(unsigned signal);

@@ -10,11 +10,14 @@
 
 /**
  * Append `text` as a quoted JSON string. Each byte that is not part of valid UTF-8 (overlong forms,
- * surrogates and cut sequences included) becomes U+FFFD; control characters, quote and backslash are
+ * surrogates and cut sequences included) becomes U+FFFD; control characters (C0, DEL, C1), quote and backslash are
  * escaped; NUL too. At most `max_bytes` of input are used, cut at a character boundary.
  * @return bit set of CRIER_JSON_SANITIZED, CRIER_JSON_TRUNCATED
  */
 unsigned crier_json_string(struct crier_buf *buf, struct crier_slice text, size_t max_bytes);
+
+/** As crier_json_string, without the quotes and with parts left behind when it overflows: for strings put together. */
+unsigned crier_json_escape(struct crier_buf *buf, struct crier_slice text, size_t max_bytes);
 
 enum {
 	CRIER_JSON_SANITIZED = 1u << 0, /* at least one byte was replaced */
@@ -23,6 +26,12 @@ enum {
 
 /** True if all of `text` is valid UTF-8 (RFC 3629). */
 bool crier_utf8_is_valid(struct crier_slice text);
+
+/** Bytes of the well-formed character at `at` (< text.len): 1 for ASCII, 2 to 4, or 0 if there is none. */
+size_t crier_utf8_sequence(struct crier_slice text, size_t at);
+
+/** At most `max_bytes`, and not within a well-formed character. */
+size_t crier_utf8_cut(struct crier_slice text, size_t max_bytes);
 
 /** Lower-case hex of at most `max_bytes` bytes, quoted. */
 void crier_json_hex(struct crier_buf *buf, struct crier_slice bytes, size_t max_bytes);
