@@ -233,8 +233,9 @@ static void read_file(int fd)
 		;
 }
 
-// cat-file MIB [rounds]: fill the page cache of the container to its limit with clean pages only.
-static int cat_file(unsigned long mib, int rounds)
+// cat-file MIB [rounds [cold_MIB]]: fill the page cache of the container with clean pages only. A file that fits and
+// is read again becomes active_file; reading a second, cold one then reclaims while the first is still active.
+static int cat_file(unsigned long mib, int rounds, unsigned long cold_mib)
 {
 	int fd = fill_file("/tmp/big", mib);
 
@@ -244,6 +245,10 @@ static int cat_file(unsigned long mib, int rounds)
 	}
 	while (rounds-- > 0)
 		read_file(fd);
+	if (cold_mib > 0 && fill_file("/tmp/cold", cold_mib) < 0) {
+		perror("cat-file: /tmp/cold");
+		return 1;
+	}
 	printf("cat-file done\n");
 	fflush(stdout);
 	stay();
@@ -341,7 +346,8 @@ static int run_verb(int argc, char **argv)
 	else if (!strcmp(verb, "forkbomb"))
 		return forkbomb(arg(argc, argv, 2, 1));
 	else if (!strcmp(verb, "cat-file"))
-		return cat_file((unsigned long)arg(argc, argv, 2, 1), (int)arg(argc, argv, 3, 2));
+		return cat_file((unsigned long)arg(argc, argv, 2, 1), (int)arg(argc, argv, 3, 2),
+				(unsigned long)arg(argc, argv, 4, 0));
 	else if (!strcmp(verb, "press"))
 		return press((unsigned long)arg(argc, argv, 2, 64), arg(argc, argv, 3, 0.9), arg(argc, argv, 4, 10));
 	else if (!strcmp(verb, "weirdname"))
