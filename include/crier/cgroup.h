@@ -78,8 +78,30 @@ struct crier_cgroup_layout {
 	char memory_root[256];	       /* hierarchy with the memory controller; may equal primary_root */
 	char cpu_root[256];
 	bool memory_is_v2, cpu_is_v2;
-	const char *driver; /* "cgroupfs" "systemd", NULL = no pod seen yet; static */
+	const char *driver; /* "cgroupfs" "systemd", NULL = no kubepods directory seen yet; static */
+	/*
+	 * Where crier's own cgroup namespace begins in the primary hierarchy: /proc/PID/cgroup is relative to it. "/" = sees
+	 * all; "" = it has one of its own, and where is not known (then such paths begin with "/..").
+	 */
+	char namespace_root[512];
 };
+
+/* The cgroup mounts of a mountinfo; paths "" = not there. */
+struct crier_cgroup_mounts {
+	char v2[256], memory[256], cpu[256]; /* the widest view of each hierarchy; v1 for the last two */
+	bool v2_is_above, memory_is_above; /* that view begins above crier's own cgroup namespace */
+	char v2_namespace[256], memory_namespace[256]; /* then: another mount that begins at it, if there is one */
+};
+
+/**
+ * Find the cgroup hierarchies in the text of a mountinfo (proc(5)). Several mounts of one hierarchy: the one that shows
+ * most of it (its root is further up), then one below `host_root`, then the shortest path. Lines that make no sense and
+ * paths longer than 255 bytes are passed over. Pure.
+ */
+void crier_cgroup_mounts_parse(struct crier_slice mountinfo, const char *host_root, struct crier_cgroup_mounts *ret_mounts);
+
+/** Number of a v1 controller's hierarchy in the text of /proc/cgroups; 0 = none or v2's. Pure. */
+uint32_t crier_cgroup_hierarchy_parse(struct crier_slice proc_cgroups, struct crier_slice controller);
 
 /**
  * Read /proc/self/mountinfo and /proc/cgroups below `host_root` and decide the primary hierarchy: v2 when it has
@@ -93,15 +115,16 @@ const char *crier_cgroup_mode_name(enum crier_cgroup_mode mode);
 
 /**
  * Depth-first walk of a hierarchy by file descriptors, parents before children, no symlink followed, bounded to
- * `max_directories`. `path` is relative to the root with a leading slash ("/" for the root itself).
- * @return directories told, or -errno; fn returning false stops it
+ * `max_directories`, 128 levels and paths of CRIER_CGROUP_PATH_MAX; what vanishes meanwhile is passed over. `path` is
+ * relative to the root with a leading slash ("/" for the root itself, parent 0).
+ * @return directories told, or -errno of opening the root; fn returning false stops it
  */
 typedef bool (*crier_cgroup_walk_fn)(void *ctx, struct crier_slice path, uint64_t id, uint64_t parent_id);
 long crier_cgroup_walk(const char *root, uint32_t max_directories, crier_cgroup_walk_fn fn, void *ctx);
 
 /**
  * Scan /proc/<pid>/cgroup of every process below `host_root`: the fallback where cgroupfs is not to be seen or the
- * iterator could not load. `path` in the primary hierarchy; `start_ticks` is field 22 of stat (clock ticks since boot).
+ * iterator could not load. `path` in the primary hierarchy, borrowed for the call; `start_ticks` is field 22 of stat (clock ticks since boot).
  */
 struct crier_proc_entry {
 	uint32_t pid, parent_pid;
@@ -109,13 +132,27 @@ struct crier_proc_entry {
 	struct crier_slice path;
 	struct crier_slice comm;
 };
+/** The line of hierarchy `hierarchy_id` (0: v2) in the text of /proc/PID/cgroup, without " (deleted)". Pure. @return found */
+bool crier_proc_cgroup_parse(struct crier_slice text, uint32_t hierarchy_id, struct crier_slice *ret_path);
+
+/** pid, parent, comm and start of the text of /proc/PID/stat; path is left alone. Pure. @return 0 or -EINVAL */
+int crier_proc_stat_parse(struct crier_slice text, struct crier_proc_entry *ret_entry) crier_must_check;
+
+/**
+ * A path relative to a cgroup namespace ("/../../kubepods/…") as one below the hierarchy's root. Pure.
+ * @param namespace_root  of the layout; "" or "/": the path stays as it is
+ * @return the path, in `buf` or as it was (also when it has more ".." than the root is deep, or does not fit)
+ */
+struct crier_slice crier_cgroup_absolute(const char *namespace_root, struct crier_slice path, char *buf, size_t cap);
+
 typedef bool (*crier_proc_scan_fn)(void *ctx, const struct crier_proc_entry *entry);
 long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *layout, crier_proc_scan_fn fn, void *ctx);
 
 /**
  * The proof that an id is an inode: make nothing, take an existing cgroup directory of the primary hierarchy, compare
  * its inode with name_to_handle_at's kernfs id (v2 and v1 give the 64-bit node id). For `crier check`.
- * @return 0 proven; -ERANGE they differ; -errno could not be asked
+ * @param path  relative to the primary root, as crier_cgroup_walk tells it
+ * @return 0 proven; -ERANGE they differ; -EOPNOTSUPP: the handle is not kernfs'; -errno could not be asked
  */
 int crier_cgroup_prove(const struct crier_cgroup_layout *layout, struct crier_slice path, uint64_t *ret_inode, uint64_t *ret_id);
 
