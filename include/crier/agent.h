@@ -8,21 +8,13 @@
 #include "crier/config.h"
 
 /**
- * Builds a fresh, validated config from the same file and flags: called on SIGHUP.
- * @return 0 and an initialised config; -errno with err set and nothing to free
- */
-typedef int (*crier_agent_reload_fn)(void *ctx, struct crier_config *ret_config, struct crier_err *err);
-
-/**
- * Start, tell events until SIGTERM, SIGINT or a reader that went away, end in order. Blocks all signals it handles in the
- * calling thread and in those it starts.
+ * Start, tell events until SIGTERM, SIGINT or a reader that went away, end in order. SIGHUP reads the
+ * configuration again. Blocks the signals it handles in the calling thread and in those it starts.
  * @param config          borrowed; must outlive the call
  * @param recording_path  write every input there as well; NULL = no recording
- * @param reload          NULL: SIGHUP is answered with a warning
  * @return 0 after an orderly end; -errno with err set when it could not start, or ended for a fault. Nothing is left
  *         attached in either case
  */
-int crier_agent_run(const struct crier_config *config, const char *recording_path, crier_agent_reload_fn reload, void *ctx,
-		    struct crier_err *err) crier_must_check;
+int crier_agent_run(const struct crier_config *config, const char *recording_path, struct crier_err *err) crier_must_check;
 
 #endif

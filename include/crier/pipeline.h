@@ -30,7 +30,7 @@ struct crier_start {
 	char previous_instance[9];
 	uint64_t previous_seq, previous_ended_at; /* unix ns */
 	bool previous_clean;
-	char (*previous_exited)[128]; /* container ids whose exit the last run told already; owned by the caller */
+	char (*previous_exited)[CRIER_ID_MAX]; /* container ids whose exit the last run told already; owned by the caller */
 	size_t previous_exited_count;
 };
 

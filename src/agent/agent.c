@@ -148,13 +148,13 @@ static void set_timer(struct crier_agent *agent, uint64_t at_ns)
 
 /* ---- what wakes it besides the rings ---- */
 
-static void reload(struct crier_agent *agent)
+static void read_config_again(struct crier_agent *agent)
 {
 	struct crier_config *next = calloc(1, sizeof(*next));
 	struct crier_err err = {0};
 
-	if (!next || !agent->reload || agent->reload(agent->reload_ctx, next, &err) < 0) {
-		crier_warn("reload: %s; the configuration in force stays", agent->reload ? err.message : "not possible here");
+	if (!next || crier_config_reload(agent->config, next, &err) < 0) {
+		crier_warn("reload: %s; the configuration in force stays", next ? err.message : "out of memory");
 		free(next);
 		return;
 	}
@@ -182,7 +182,7 @@ static void on_signal(struct crier_agent *agent)
 
 	while (read(agent->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			reload(agent);
+			read_config_again(agent);
 		else
 			agent->stop_reason = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
 	}
@@ -345,8 +345,7 @@ static void release(struct crier_agent *agent, struct crier_err *err)
 	free(agent);
 }
 
-int crier_agent_run(const struct crier_config *config, const char *recording_path, crier_agent_reload_fn reload, void *ctx,
-		    struct crier_err *err)
+int crier_agent_run(const struct crier_config *config, const char *recording_path, struct crier_err *err)
 {
 	struct crier_agent *agent = calloc(1, sizeof(*agent));
 	int r;
@@ -354,8 +353,6 @@ int crier_agent_run(const struct crier_config *config, const char *recording_pat
 	if (!agent)
 		return crier_err_set(err, -ENOMEM, "crier: out of memory");
 	agent->config = config;
-	agent->reload = reload;
-	agent->reload_ctx = ctx;
 	agent->epoll_fd = agent->timer_fd = agent->clock_fd = agent->signal_fd = -1;
 	for (size_t i = 0; i < PSI_WATCHES_MAX; i++)
 		agent->psi[i].fd = -1;

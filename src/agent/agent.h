@@ -27,8 +27,6 @@ struct crier_psi_watch {
 struct crier_agent {
 	const struct crier_config *config;
 	struct crier_config *reloaded; /* owned; in force after SIGHUP */
-	crier_agent_reload_fn reload;
-	void *reload_ctx;
 
 	struct crier_start start;
 	struct crier_probe *probe;

@@ -80,23 +80,21 @@ static void read_state(struct crier_agent *agent)
 	if (!agent->config->state_file[0])
 		return;
 	if (crier_state_read(agent->config->state_file, &state, &err) < 0) {
-		if (err.code != -ENOENT)
-			crier_warn("%s", err.message);
+		crier_warn("%s", err.message);
 		return;
 	}
 	snprintf(start->previous_instance, sizeof(start->previous_instance), "%s", state.instance);
 	start->previous_seq = state.last_seq;
 	start->previous_ended_at = state.ended_at;
 	start->previous_clean = state.clean;
-	start->previous_exited = calloc(state.exited_count + 1, sizeof(*start->previous_exited));
-	for (size_t i = 0; start->previous_exited && i < state.exited_count; i++)
-		snprintf(start->previous_exited[start->previous_exited_count++], CRIER_ID_MAX, "%s", state.exited[i]);
+	start->previous_exited = take_ptr(state.exited);
+	start->previous_exited_count = state.exited_count;
 	crier_state_done(&state);
 }
 
 void crier_agent_save_state(struct crier_agent *agent, bool clean)
 {
-	const char *exited[CRIER_STATE_EXITED_MAX];
+	const char *newest[CRIER_STATE_EXITED_MAX];
 	struct crier_err err = {0};
 	struct crier_state state = {
 		.last_seq = crier_pipeline_last_seq(agent->pipeline),
@@ -111,13 +109,15 @@ void crier_agent_save_state(struct crier_agent *agent, bool clean)
 	memcpy(state.instance, agent->start.instance, sizeof(agent->start.instance));
 	memcpy(state.boot_id, agent->start.boot, sizeof(agent->start.boot));
 	state.ended_at = agent->state_ns + crier_agent_unix_offset();
-	state.exited_count = crier_pipeline_exited(agent->pipeline, exited, CRIER_STATE_EXITED_MAX);
-	for (size_t i = 0; i < state.exited_count; i++)
-		snprintf(state.exited[i], sizeof(state.exited[i]), "%s", exited[i]);
-	if (crier_state_write(agent->config->state_file, &state, &err) < 0) {
-		crier_warn("%s", err.message);
+	state.exited_count = crier_pipeline_exited(agent->pipeline, newest, CRIER_STATE_EXITED_MAX);
+	state.exited = calloc(state.exited_count + 1, sizeof(*state.exited));
+	for (size_t i = 0; state.exited && i < state.exited_count; i++)
+		crier_copy_str(state.exited[i], CRIER_ID_MAX, crier_slice_of(newest[i]));
+	if (!state.exited || crier_state_write(agent->config->state_file, &state, &err) < 0) {
+		crier_warn("%s", state.exited ? err.message : "state file: out of memory");
 		agent->state_failed = true; /* said once; `crier check` says it too */
 	}
+	free(state.exited);
 }
 
 static int find_runtime(struct crier_agent *agent)

@@ -55,8 +55,8 @@ static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgrou
 		if (crier_index_pod_add(p->index, CRIER_SLICE_NONE, facts->pod_uid, &pod) == 0)
 			crier_index_container_set_pod(p->index, life->container, pod);
 	}
-	if (life->container->pod && facts->qos)
-		life->container->pod->qos = facts->qos;
+	if (life->container->pod)
+		crier_index_pod_set_qos(p->index, life->container->pod, facts->qos, CRIER_SOURCE_CGROUP_PATH);
 	if (!life->container->runtime_name)
 		life->container->runtime_name = facts->runtime;
 	cgroup->pod = life->container->pod;
@@ -78,7 +78,7 @@ static void classify(struct crier_pipeline *p, struct crier_cgroup *cgroup)
 		adopt_container(p, cgroup, &facts);
 	else if (facts.pod_uid.ptr &&
 		 crier_index_pod_add(p->index, CRIER_SLICE_NONE, facts.pod_uid, &cgroup->pod) == 0)
-		cgroup->pod->qos = facts.qos;
+		crier_index_pod_set_qos(p->index, cgroup->pod, facts.qos, CRIER_SOURCE_CGROUP_PATH);
 	cgroup->cgroup_class = (uint8_t)class_of(cgroup, &facts);
 	if (cgroup->cgroup_class != CRIER_CGROUP_UNDETERMINED)
 		p->host.classify(p->host.ctx, cgroup->id, cgroup->cgroup_class);
@@ -142,29 +142,16 @@ static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_i
 	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
 		return NULL;
 
-	struct crier_slice rest = {p->file, len};
-	char want[16];
+	struct crier_slice found;
+	char absolute[CRIER_CGROUP_PATH_MAX];
 
-	snprintf(want, sizeof(want), "%u:", p->start.layout.primary_hierarchy_id);
-	while (rest.len) {
-		const char *end = memchr(rest.ptr, '\n', rest.len);
-		struct crier_slice line = {rest.ptr, end ? (size_t)(end - rest.ptr) : rest.len};
-
-		rest.ptr += line.len + (end ? 1 : 0);
-		rest.len -= line.len + (end ? 1 : 0);
-		if (!crier_slice_starts(line, crier_slice_of(want)))
-			continue;
-		const char *colon = memchr(line.ptr + strlen(want), ':', line.len - strlen(want));
-
-		if (!colon)
-			continue;
-		struct crier_slice found = {colon + 1, (size_t)(line.ptr + line.len - colon - 1)};
-
-		if (found.len && crier_cgroup_add(p->cgroups, cgroup_id, 0, found, &cgroup) == 0)
-			classify(p, cgroup);
-		return cgroup;
-	}
-	return NULL;
+	if (!crier_proc_cgroup_parse((struct crier_slice){p->file, len}, p->start.layout.primary_hierarchy_id, &found))
+		return NULL;
+	found = crier_cgroup_absolute(p->start.layout.namespace_root, found, absolute, sizeof(absolute));
+	if (crier_cgroup_add(p->cgroups, cgroup_id, 0, found, &cgroup) < 0)
+		return NULL;
+	classify(p, cgroup);
+	return cgroup;
 }
 
 struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_id)
@@ -258,8 +245,11 @@ void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len
 	if (d.header->type == CRIER_WIRE_CGROUP_RMDIR) {
 		struct crier_cgroup *cgroup = crier_cgroup_get(p->cgroups, d.header->cgroup_id);
 
-		if (cgroup)
-			crier_cgroup_removed(p->cgroups, cgroup, p->now_ns);
+		if (!cgroup)
+			return;
+		if (cgroup->kind == CRIER_CGROUP_KIND_POD && cgroup->pod)
+			crier_index_pod_gone(p->index, cgroup->pod, p->now_ns); /* kubelet removes it with the pod */
+		crier_cgroup_removed(p->cgroups, cgroup, p->now_ns);
 	}
 }
 

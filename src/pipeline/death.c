@@ -269,5 +269,7 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 	event.data = &data;
 	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
 	container->phase = CRIER_PHASE_CONTAINER_REMOVED;
+	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX && container->pod)
+		crier_index_pod_gone(p->index, container->pod, p->now_ns); /* and with it its slots */
 	crier_index_container_bury(p->index, container, p->now_ns);
 }

@@ -174,6 +174,7 @@ void crier_life_hold(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_settle(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_tick(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_drop(void *ctx, struct crier_container *container);
+void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *into);
 bool crier_life_free(void *ctx, struct crier_container *container);
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life);

@@ -129,6 +129,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 		return r;
 	}
 	crier_index_on_drop(p->index, crier_life_drop, p);
+	crier_index_on_pod_drop(p->index, crier_life_pod_drop, p);
 	set_timers(p);
 	*ret_pipeline = p;
 	return 0;
@@ -138,11 +139,12 @@ void crier_pipeline_free(struct crier_pipeline *p)
 {
 	if (!p)
 		return;
-	if (p->index)
+	if (p->index) {
 		crier_index_on_drop(p->index, NULL, NULL);
-	/* lives hang on containers: free them before the index frees those */
-	if (p->index)
+		crier_index_on_pod_drop(p->index, NULL, NULL);
+		/* lives hang on containers: free them before the index frees those */
 		crier_index_each(p->index, crier_life_free, NULL);
+	}
 	crier_index_free(p->index);
 	crier_cgroup_table_free(p->cgroups);
 	crier_hold_free(p->hold);

@@ -36,9 +36,9 @@ static int get_text(json_t *root, const char *key, char *dst, size_t cap)
 
 static json_t *layout_to_json(const struct crier_cgroup_layout *layout)
 {
-	return json_pack("{s:i, s:b, s:i, s:s, s:s, s:s, s:b, s:b, s:s*}", "mode", (int)layout->mode, "primary_is_v2",
+	return json_pack("{s:i, s:b, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:s*}", "mode", (int)layout->mode, "primary_is_v2",
 			 (int)layout->primary_is_v2, "hierarchy", (int)layout->primary_hierarchy_id, "primary_root",
-			 layout->primary_root, "memory_root", layout->memory_root, "cpu_root", layout->cpu_root, "memory_is_v2",
+			 layout->primary_root, "memory_root", layout->memory_root, "cpu_root", layout->cpu_root, "namespace_root", layout->namespace_root, "memory_is_v2",
 			 (int)layout->memory_is_v2, "cpu_is_v2", (int)layout->cpu_is_v2, "driver", layout->driver);
 }
 
@@ -59,7 +59,8 @@ static int layout_from_json(json_t *root, struct crier_cgroup_layout *layout)
 	layout->driver = !driver ? NULL : strcmp(driver, "systemd") == 0 ? "systemd" : "cgroupfs";
 	if (get_text(root, "primary_root", layout->primary_root, sizeof(layout->primary_root)) < 0 ||
 	    get_text(root, "memory_root", layout->memory_root, sizeof(layout->memory_root)) < 0 ||
-	    get_text(root, "cpu_root", layout->cpu_root, sizeof(layout->cpu_root)) < 0)
+	    get_text(root, "cpu_root", layout->cpu_root, sizeof(layout->cpu_root)) < 0 ||
+	    get_text(root, "namespace_root", layout->namespace_root, sizeof(layout->namespace_root)) < 0)
 		return -EINVAL;
 	return 0;
 }
@@ -101,7 +102,7 @@ static int exited_from_json(json_t *list, struct crier_start *start)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		if (json_is_string(json_array_get(list, i)))
-			crier_copy_str(start->previous_exited[start->previous_exited_count++], 128,
+			crier_copy_str(start->previous_exited[start->previous_exited_count++], CRIER_ID_MAX,
 				       crier_slice_of(json_string_value(json_array_get(list, i))));
 	return 0;
 }
