@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the index share: src/index.c, index_pod.c, index_merge.c, index_slot.c. Nobody else includes it. */
+/* What the files of the index share: index.c, index_pod.c, index_merge.c, index_labels.c, index_slot.c. Nobody else includes it. */
 #ifndef CRIER_INDEX_PRIVATE_H
 #define CRIER_INDEX_PRIVATE_H
 
@@ -94,6 +94,18 @@ static inline uint64_t hash_text(struct crier_slice text)
 /** Replace an owned text by a copy, cut at CRIER_META_STRING_MAX. @return 0 or -ENOMEM */
 int crier_index_text_set(struct crier_slice *owned, struct crier_slice text);
 void crier_index_text_done(struct crier_slice *owned);
+
+static inline struct crier_slice crier_index_cut(struct crier_slice text)
+{
+	text.len = crier_min(text.len, (size_t)CRIER_META_STRING_MAX);
+	return text;
+}
+
+/** Keep what the allow-list lets through. @return 1 changed, 0 not, -ENOMEM */
+int crier_index_merge_labels(struct pod_entry *entry, const struct crier_meta_labels *told,
+			     enum crier_source source, const char *const *allowed);
+/** ReplicaSet and Deployment by the pod's name and what was told, allowed or not. @return 1 changed, 0 not, -ENOMEM */
+int crier_index_merge_workload(struct crier_pod *pod, const struct crier_meta_labels *labels);
 
 /** The pod that a sandbox id and uid (either may be empty) name by now; NULL if none. */
 struct crier_pod *crier_index_pod_find(struct crier_index *index, struct crier_slice sandbox_id,

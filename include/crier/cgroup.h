@@ -210,6 +210,8 @@ void crier_cgroup_each(const struct crier_cgroup_table *table, crier_cgroup_fn f
 /** A container's memory goes: no entry may point at it any more. */
 void crier_cgroup_unlink_container(struct crier_cgroup_table *table, const struct crier_container *container);
 void crier_cgroup_unlink_pod(struct crier_cgroup_table *table, const struct crier_pod *pod);
+/** A pod was merged into another (crier_index_on_pod_drop): what pointed at it points there now. `into` NULL: unlink. */
+void crier_cgroup_repoint_pod(struct crier_cgroup_table *table, const struct crier_pod *pod, struct crier_pod *into);
 
 struct crier_cgroup_counts {
 	uint32_t living, removed;

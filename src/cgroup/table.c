@@ -395,15 +395,28 @@ void crier_cgroup_unlink_container(struct crier_cgroup_table *table, const struc
 	crier_cgroup_each(table, unlink_container, (void *)container);
 }
 
-static void unlink_pod(void *ctx, struct crier_cgroup *cgroup)
+struct repoint {
+	const struct crier_pod *pod;
+	struct crier_pod *into;
+};
+
+static void repoint_pod(void *ctx, struct crier_cgroup *cgroup)
 {
-	if (cgroup->pod == ctx)
-		cgroup->pod = NULL;
+	const struct repoint *repoint = ctx;
+
+	if (cgroup->pod == repoint->pod)
+		cgroup->pod = repoint->into;
+}
+
+void crier_cgroup_repoint_pod(struct crier_cgroup_table *table, const struct crier_pod *pod,
+			      struct crier_pod *into)
+{
+	crier_cgroup_each(table, repoint_pod, &(struct repoint){pod, into});
 }
 
 void crier_cgroup_unlink_pod(struct crier_cgroup_table *table, const struct crier_pod *pod)
 {
-	crier_cgroup_each(table, unlink_pod, (void *)pod);
+	crier_cgroup_repoint_pod(table, pod, NULL);
 }
 
 void crier_cgroup_table_counts(const struct crier_cgroup_table *table, struct crier_cgroup_counts *ret_counts)

@@ -274,6 +274,9 @@ static void test_unlink(void **state)
 		assert_ptr_equal(cgroup->container, id % 2 ? NULL : &other);
 		assert_ptr_equal(cgroup->pod, id % 2 ? &other : NULL);
 	}
+	crier_cgroup_repoint_pod(table, (struct crier_pod *)&other, (struct crier_pod *)&object);
+	assert_ptr_equal(crier_cgroup_get(table, 1)->pod, &object);
+	assert_null(crier_cgroup_get(table, 2)->pod);
 }
 
 /* ---- against a model: an array of what must be there ---- */
