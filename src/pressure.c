@@ -19,6 +19,15 @@ static void add_known(uint64_t *sum, uint64_t value)
 		*sum += value;
 }
 
+static double judged_ratio(const struct crier_pressure_sample *sample, bool stalled)
+{
+	double held = (double)sample->held_bytes / (double)sample->limit_bytes;
+
+	if (stalled && held >= CRIER_PRESSURE_HELD_SHARE)
+		return (double)sample->working_set_bytes / (double)sample->limit_bytes;
+	return held;
+}
+
 static uint8_t level_of(const struct crier_pressure *state, const struct crier_pressure_limits *limits, double ratio,
 			bool stalled)
 {
@@ -50,7 +59,7 @@ struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state, 
 	};
 
 	if (sample->limit_bytes == 0 || sample->limit_bytes == CRIER_UNKNOWN_U64 ||
-	    sample->working_set_bytes == CRIER_UNKNOWN_U64)
+	    sample->working_set_bytes == CRIER_UNKNOWN_U64 || sample->held_bytes == CRIER_UNKNOWN_U64)
 		return verdict;
 	if (!state->started) {
 		*state = (struct crier_pressure){.started = true,
@@ -65,7 +74,7 @@ struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state, 
 		       (hits != CRIER_UNKNOWN_U64 && hits > 0);
 
 	verdict.ratio = (double)sample->working_set_bytes / (double)sample->limit_bytes;
-	verdict.level = level_of(state, limits, verdict.ratio, stalled);
+	verdict.level = level_of(state, limits, judged_ratio(sample, stalled), stalled);
 	verdict.phase = phase_of(state, verdict.level, limits->interval_ns, sample->now_ns);
 
 	add_known(&state->stall_since_us, stall_us);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory pressure and CPU throttling as state machines over samples. Pure: the caller reads the files and gives numbers.
- * Pressure is judged by the working set (usage minus inactive file pages), the figure kubelet evicts by: page cache alone
- * never alarms.
+ *
+ * The figure told is the working set (usage minus inactive file pages) against the limit, the one kubelet evicts by. But a
+ * file read again and again is active page cache: it fills the working set and still costs nothing to drop. So what is
+ * judged is what cannot be dropped (usage minus all file pages); the working set counts only where tasks really stall and
+ * at least half of the limit cannot be dropped. Page cache alone never alarms.
  */
 #ifndef CRIER_PRESSURE_H
 #define CRIER_PRESSURE_H
@@ -15,6 +18,7 @@
 #define CRIER_PRESSURE_RESAMPLE_NS (5ULL * 1000000000) /* while under pressure */
 #define CRIER_PRESSURE_HINT_NS	   (500ULL * 1000000)  /* at most one sample per container in this time */
 #define CRIER_PRESSURE_STALL_SHARE 0.05		       /* of the time since the last sample: stalled */
+#define CRIER_PRESSURE_HELD_SHARE  0.5		       /* of the limit: below it even stalls are the page cache's */
 
 struct crier_pressure_limits {
 	double enter, exit, critical; /* ratios of the limit; exit < enter <= critical */
@@ -25,6 +29,7 @@ struct crier_pressure_limits {
 struct crier_pressure_sample {
 	uint64_t now_ns;
 	uint64_t usage_bytes, working_set_bytes, limit_bytes;
+	uint64_t held_bytes; /* usage minus active and inactive file pages: what reclaim cannot drop */
 	uint64_t stall_total_us; /* PSI some total */
 	uint64_t limit_hits;	 /* memory.events max (v1: failcnt), total */
 };

@@ -204,6 +204,11 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len);
 
 /* watch.c */
+struct crier_usage {
+	uint64_t bytes;
+	uint64_t working_set_bytes; /* without inactive file pages */
+	uint64_t held_bytes;	    /* without any file pages */
+};
 void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life);
 void crier_watch_hint(struct crier_pipeline *p, const struct crier_decoded *d);
 void crier_watch_psi(struct crier_pipeline *p, uint64_t cgroup_id);
@@ -211,7 +216,7 @@ void crier_watch_end(struct crier_pipeline *p, struct crier_life *life);
 void crier_watch_round(struct crier_pipeline *p);
 void crier_watch_node(struct crier_pipeline *p);
 void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, struct crier_memory_breakdown *ret);
-bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, uint64_t *ret_usage, uint64_t *ret_working_set);
+bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, struct crier_usage *ret);
 bool crier_read_number(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
 		       uint64_t *ret_value);
 /** Value after `key` and a blank in lines of "key value" text. */

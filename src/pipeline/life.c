@@ -205,8 +205,12 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_SNAPSHOT, life, p->now_ns);
 	crier_data_init(CRIER_TYPE_CONTAINER_SNAPSHOT, &data);
 	data.state = container->phase == CRIER_PHASE_CONTAINER_RUNNING ? CRIER_STATE_RUNNING : container->cri_state;
-	if (life->cgroup && life->cgroup->path)
-		crier_watch_usage(p, life->cgroup->path, &data.memory_usage_bytes, &data.working_set_bytes);
+	struct crier_usage usage;
+
+	if (life->cgroup && life->cgroup->path && crier_watch_usage(p, life->cgroup->path, &usage)) {
+		data.memory_usage_bytes = usage.bytes;
+		data.working_set_bytes = usage.working_set_bytes;
+	}
 	if (container->init_start_ns != CRIER_UNKNOWN_U64 && p->now_ns > container->init_start_ns)
 		data.uptime_ms = (p->now_ns - container->init_start_ns) / MS_NS;
 	event.data = &data;

@@ -95,21 +95,23 @@ void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, st
 	}
 }
 
-bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, uint64_t *ret_usage, uint64_t *ret_working_set)
+bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, struct crier_usage *ret)
 {
 	const struct crier_cgroup_layout *layout = &p->start.layout;
-	const char *usage_file = layout->memory_is_v2 ? "memory.current" : "memory.usage_in_bytes";
-	const char *inactive_key = layout->memory_is_v2 ? "inactive_file" : "total_inactive_file";
-	uint64_t usage, inactive;
+	bool v2 = layout->memory_is_v2;
+	const char *usage_file = v2 ? "memory.current" : "memory.usage_in_bytes";
+	uint64_t usage, inactive, active;
 	struct crier_slice text;
 
 	if (!crier_read_number(p, layout->memory_root, cgroup_path, usage_file, &usage))
 		return false;
-	*ret_usage = usage;
+	*ret = (struct crier_usage){usage, CRIER_UNKNOWN_U64, CRIER_UNKNOWN_U64};
 	if (!crier_read_file(p, layout->memory_root, cgroup_path, "memory.stat", &text) ||
-	    !crier_text_number(text, inactive_key, &inactive))
+	    !crier_text_number(text, v2 ? "inactive_file" : "total_inactive_file", &inactive) ||
+	    !crier_text_number(text, v2 ? "active_file" : "total_active_file", &active))
 		return false;
-	*ret_working_set = usage > inactive ? usage - inactive : 0;
+	ret->working_set_bytes = usage > inactive ? usage - inactive : 0;
+	ret->held_bytes = usage > inactive + active ? usage - inactive - active : 0;
 	return true;
 }
 
@@ -139,15 +141,22 @@ static void take_sample(struct crier_pipeline *p, const struct crier_cgroup *own
 	struct crier_slice text;
 
 	sample->now_ns = p->now_ns;
-	sample->usage_bytes = sample->working_set_bytes = CRIER_UNKNOWN_U64;
+	struct crier_usage usage = {CRIER_UNKNOWN_U64, CRIER_UNKNOWN_U64, CRIER_UNKNOWN_U64};
+
+	(void)crier_watch_usage(p, owner->path, &usage);
+	sample->usage_bytes = usage.bytes;
+	sample->working_set_bytes = usage.working_set_bytes;
+	sample->held_bytes = usage.held_bytes;
 	sample->stall_total_us = sample->limit_hits = CRIER_UNKNOWN_U64;
-	(void)crier_watch_usage(p, owner->path, &sample->usage_bytes, &sample->working_set_bytes);
 	/* PSI is a v2 file, also where the memory controller is v1's */
 	if (layout->primary_is_v2 && crier_read_file(p, layout->primary_root, own->path, "memory.pressure", &text))
 		sample->stall_total_us = psi_total(text);
-	if (!layout->memory_is_v2)
-		(void)crier_read_number(p, layout->memory_root, owner->path, "memory.failcnt", &sample->limit_hits);
-	else if (crier_read_file(p, layout->memory_root, owner->path, "memory.events", &text))
+	if (!layout->memory_is_v2) {
+		/* newer kernels leave v1's failcnt at 0 even after an OOM kill (seen on 6.18): 0 says nothing */
+		if (crier_read_number(p, layout->memory_root, owner->path, "memory.failcnt", &sample->limit_hits) &&
+		    sample->limit_hits == 0)
+			sample->limit_hits = CRIER_UNKNOWN_U64;
+	} else if (crier_read_file(p, layout->memory_root, owner->path, "memory.events", &text))
 		(void)crier_text_number(text, "max", &sample->limit_hits);
 }
 

@@ -15,6 +15,7 @@ static struct crier_pressure_sample sample(uint64_t at_s, uint64_t working_set_m
 		.now_ns = at_s * S,
 		.usage_bytes = 100 * MIB, /* page cache fills the rest: it must not matter */
 		.working_set_bytes = working_set_mib * MIB,
+		.held_bytes = working_set_mib * MIB,
 		.limit_bytes = 100 * MIB,
 		.stall_total_us = stall_us,
 		.limit_hits = 0,
@@ -83,6 +84,33 @@ static void limit_hits_are_stall_too_and_unknown_stays_unknown(void **state)
 	assert_int_equal(verdict.level, CRIER_PRESSURE_CRITICAL);
 	assert_int_equal(verdict.limit_hits, 12);
 	assert_int_equal(verdict.stall_ms, CRIER_UNKNOWN_U64);
+}
+
+static void active_page_cache_alarms_only_with_stalls_and_held_memory(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t held, stall_us;
+		uint8_t level;
+	} rows[] = {
+		{"a hot file, 2 MiB of its own", 2, 0, CRIER_PRESSURE_NONE},
+		{"the same while reclaim stalls the reader", 2, 900000, CRIER_PRESSURE_NONE},
+		{"half of it cannot be dropped, no stall", 60, 0, CRIER_PRESSURE_NONE},
+		{"half of it cannot be dropped, and it stalls", 60, 900000, CRIER_PRESSURE_CRITICAL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
+		struct crier_pressure pressure = {0};
+		struct crier_pressure_sample s = sample(1, 97, 0);
+
+		s.held_bytes = rows[i].held * MIB;
+		crier_pressure_step(&pressure, &limits, &s);
+		s.now_ns += S;
+		s.stall_total_us = rows[i].stall_us;
+		if (crier_pressure_step(&pressure, &limits, &s).level != rows[i].level)
+			fail_msg("%s", rows[i].name);
+	}
 }
 
 static void no_limit_no_pressure(void **state)
@@ -158,6 +186,7 @@ int main(void)
 		cmocka_unit_test(a_story_of_samples),
 		cmocka_unit_test(stall_is_summed_between_lines),
 		cmocka_unit_test(limit_hits_are_stall_too_and_unknown_stays_unknown),
+		cmocka_unit_test(active_page_cache_alarms_only_with_stalls_and_held_memory),
 		cmocka_unit_test(no_limit_no_pressure),
 		cmocka_unit_test(throttling_is_a_share_of_periods),
 		cmocka_unit_test(the_node_enters_and_leaves),
