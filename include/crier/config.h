@@ -31,7 +31,19 @@ enum crier_output {
 	CRIER_OUTPUT_COUNT,
 };
 
+enum crier_colour {
+	CRIER_COLOUR_AUTO, /* when stdout is a terminal and NO_COLOR is not set */
+	CRIER_COLOUR_ALWAYS,
+	CRIER_COLOUR_NEVER,
+	CRIER_COLOUR_COUNT,
+};
+
 #define CRIER_LIST_MAX 64
+/* Bounds of a config file: ConfigMaps end at 1 MiB; a value longer than a path is a mistake. */
+#define CRIER_CONFIG_FILE_MAX  (1024 * 1024)
+#define CRIER_CONFIG_VALUE_MAX 4095
+/* Rows the option table may have: the size of the bit sets below. */
+#define CRIER_OPTIONS_MAX 128
 
 /* A list option. Owned strings, NULL-terminated. */
 struct crier_config_list {
@@ -51,7 +63,8 @@ struct crier_config {
 	enum crier_detail detail;
 	enum crier_profile profile;
 	enum crier_log_level log_level;
-	bool colour; /* text: decided by the terminal, --colour auto|always|never */
+	enum crier_colour colour_when;
+	bool colour; /* text: what --colour auto|always|never came to */
 
 	/* identity */
 	char *node_name;    /* NODE_NAME, else the host's nodename */
@@ -80,7 +93,7 @@ struct crier_config {
 
 	/* memory and cpu watching */
 	double pressure_enter_ratio, pressure_exit_ratio, pressure_critical_ratio;
-	uint64_t pressure_interval_ms;	/* ongoing at most this often; 60 s */
+	uint64_t pressure_interval_ms;	/* ongoing at most this often; 60 s, profile memory 10 s */
 	double throttle_ratio;
 	uint64_t throttle_interval_ms;	/* 30 s */
 	double node_memory_enter_ratio; /* MemAvailable / MemTotal below which the node is under pressure; 0.10 */
@@ -96,6 +109,11 @@ struct crier_config {
 	/* life */
 	char *state_file; /* "/run/crier/state.json"; "" = none */
 	uint64_t stop_deadline_ms;
+
+	/* Bit sets by row of the option table; only src/config*.c looks at them. */
+	uint64_t given[CRIER_OPTIONS_MAX / 64];	    /* set by file or flag, so no default applies */
+	uint64_t from_flag[CRIER_OPTIONS_MAX / 64]; /* set by a flag: kept when the file is read again */
+	uint64_t appending[CRIER_OPTIONS_MAX / 64]; /* lists: the next item is added, not put in place of the default */
 };
 
 /** Defaults; owned strings allocated. */
@@ -109,7 +127,7 @@ enum crier_cli_action {
 };
 
 /**
- * Set one option by its name, as flag or YAML would.
+ * Set one option by its name, as flag or YAML would. The first item of a list takes the default's place, later ones are added.
  * @return 0; -EINVAL, -ERANGE: err names option, value, what is allowed
  */
 int crier_config_set(struct crier_config *config, const char *name, const char *value, struct crier_err *err) crier_must_check;
@@ -125,6 +143,12 @@ int crier_config_parse(struct crier_config *config, int argc, char **argv, int *
 
 /** Relations between options (exit ratio below enter ratio, …). */
 int crier_config_validate(const struct crier_config *config, struct crier_err *err) crier_must_check;
+
+/**
+ * What SIGHUP asks for: defaults, the file of `old_config` read again, then the flags crier was started with; validated.
+ * @param ret_config  done by the caller; unchanged on failure
+ */
+int crier_config_reload(const struct crier_config *old_config, struct crier_config *ret_config, struct crier_err *err) crier_must_check;
 
 /** Effective config as JSON (allocated): for recordings and `crier config --effective`; and back. */
 char *crier_config_to_json(const struct crier_config *config);
