@@ -38,10 +38,17 @@ enum crier_sink_state {
 };
 /** State with the errno behind it; main loop. */
 enum crier_sink_state crier_sink_state(const struct crier_sink *sink, int *ret_errno);
-/** Readable (eventfd) when the state changed or, after -ENOSPC, room is back. Owned by the sink. */
+/**
+ * Readable when the state changed, or when room is back after -ENOSPC; crier_sink_state() clears it. An epoll descriptor over
+ * an eventfd and a timer, since a thread that hangs in write(2) cannot tell so itself. Owned by the sink.
+ */
 int crier_sink_fd(const struct crier_sink *sink);
 
-/** Write what is left within the deadline, stop the thread. @return bytes that could not be written */
+/**
+ * Write what is left within the deadline, stop the thread; at most 300 ms more when a write hangs. A write that not even a
+ * signal ends keeps its thread and the memory of the sink until the process is over.
+ * @return bytes that could not be written
+ */
 size_t crier_sink_close(struct crier_sink *sink, uint32_t deadline_ms);
 void crier_sink_free(struct crier_sink *sink);
 
