@@ -30,6 +30,7 @@ struct crier_meta_label {
 
 struct crier_meta_labels {
 	size_t count;
+	size_t dropped; /* labels the object had beyond CRIER_META_LABELS_MAX or the blob's room; 0 = none */
 	struct crier_meta_label items[CRIER_META_LABELS_MAX];
 };
 
@@ -121,19 +122,28 @@ struct crier_meta_message {
 	struct crier_meta_runtime runtime;
 	struct crier_meta_pod pod;	       /* POD; CONTAINER: its pod when it was asked along (sandbox_id set) */
 	struct crier_meta_container container; /* CONTAINER */
+	uint64_t strings_cut; /* strings above CRIER_META_STRING_MAX that were cut while encoding */
 };
 
 /** All fields unknown. ~3 KiB: keep one, do not put two on a small stack. */
 void crier_meta_clear(struct crier_meta_message *message);
 
 /**
- * Encode into `buf` (capacity CRIER_META_BLOB_MAX). Strings above CRIER_META_STRING_MAX are cut.
+ * Encode into `buf` (capacity CRIER_META_BLOB_MAX), replacing what it held. Strings above CRIER_META_STRING_MAX
+ * are cut and counted in `strings_cut`; when the blob would not fit, the largest labels are left out one after
+ * another and counted in `dropped`. Equal messages give equal bytes.
+ *
+ * The blob: magic "cm", version, type, then fields in ascending order, each a varint (number << 1 | kind) and,
+ * for kind 0, a varint; for kind 1, a varint length and that many bytes (text, or the same again for a nested
+ * struct). Varints are LEB128, signed numbers zigzag first. Unknown values are not written.
+ *
  * @return 0; -E2BIG when it does not fit even after dropping labels
  */
 int crier_meta_encode(const struct crier_meta_message *message, struct crier_buf *buf) crier_must_check;
 
 /**
  * Decode; slices point into `bytes`. Unknown field numbers are skipped (a newer writer), anything malformed is refused.
+ * @ret_message  used as scratch: on failure all its fields are unknown
  * @return 0 or -EINVAL
  */
 int crier_meta_decode(const void *bytes, size_t len, struct crier_meta_message *ret_message) crier_must_check;
