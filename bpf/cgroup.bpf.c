@@ -19,14 +19,14 @@ crier_inline bool crier_is_primary(const bool direct, struct cgroup *cgroup)
 }
 
 /* Only a container's children are known at birth: kubepods itself is made below a host cgroup. */
-crier_inline __u32 crier_inherit_class(__u64 cgroup_id, __u64 parent_id)
+crier_inline __u32 crier_inherit_class(struct crier_making *making, __u64 parent_id)
 {
-	__u32 cgroup_class = crier_class_of(parent_id);
+	__u32 cgroup_class = crier_class_of(making, parent_id);
 
 	if (cgroup_class != CRIER_CGROUP_CONTAINER)
 		return CRIER_CGROUP_UNDETERMINED;
-	if (bpf_map_update_elem(&crier_classes, &cgroup_id, &cgroup_class, BPF_ANY)) {
-		crier_count_cpu(class_map_full);
+	if (bpf_map_update_elem(&crier_classes, &making->cgroup_id, &cgroup_class, BPF_ANY)) {
+		crier_count(&making->counters->class_map_full);
 		return CRIER_CGROUP_UNDETERMINED;
 	}
 	return cgroup_class;
@@ -53,8 +53,7 @@ crier_inline int crier_mkdir(const bool direct, struct cgroup *cgroup, __u8 hook
 	crier_note_serial(direct, cgroup);
 	if (!crier_is_primary(direct, cgroup))
 		return 0;
-	making.counters = crier_counters_get();
-	if (!making.counters)
+	if (!crier_begin(&making))
 		return 0;
 	/* by the css: kernfs_node.parent became __parent with 6.15 (741c10b096bc), and RCU-protected */
 	parent = crier_get(direct, cgroup, self.parent);
@@ -62,7 +61,7 @@ crier_inline int crier_mkdir(const bool direct, struct cgroup *cgroup, __u8 hook
 	kn = crier_get(direct, cgroup, kn);
 	making.cgroup_id = crier_get(direct, kn, id);
 	making.now = bpf_ktime_get_boot_ns();
-	cgroup_class = crier_inherit_class(making.cgroup_id, parent_id);
+	cgroup_class = crier_inherit_class(&making, parent_id);
 
 	record = crier_reserve(&making, sizeof(*record));
 	if (!record)
@@ -109,8 +108,7 @@ crier_inline int crier_rmdir(const bool direct, struct cgroup *cgroup, __u8 hook
 	crier_forget_oom_count(direct, cgroup);
 	if (!crier_is_primary(direct, cgroup))
 		return 0;
-	making.counters = crier_counters_get();
-	if (!making.counters)
+	if (!crier_begin(&making))
 		return 0;
 	making.cgroup_id = crier_cgroup_id(direct, cgroup);
 	making.now = bpf_ktime_get_boot_ns();
@@ -130,11 +128,10 @@ crier_inline int crier_populated(const bool direct, struct cgroup *cgroup, __u32
 
 	if (!crier_is_primary(direct, cgroup))
 		return 0;
-	making.counters = crier_counters_get();
-	if (!making.counters)
+	if (!crier_begin(&making))
 		return 0;
 	making.cgroup_id = crier_cgroup_id(direct, cgroup);
-	if (crier_class_of(making.cgroup_id) == CRIER_CGROUP_HOST)
+	if (crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST)
 		return 0;
 	making.now = bpf_ktime_get_boot_ns();
 	record = crier_reserve(&making, sizeof(*record));

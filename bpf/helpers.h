@@ -13,7 +13,8 @@
 
 /* What a program carries along while it makes one record. */
 struct crier_making {
-	struct crier_wire_counters *counters;
+	struct crier_wire_cpu *cpu;
+	struct crier_wire_counters *counters; /* the CPU's */
 	__u64 now;
 	__u64 cgroup_id;
 	__u8 type;
@@ -21,27 +22,43 @@ struct crier_making {
 	__u8 hook;
 };
 
-crier_inline struct crier_wire_counters *crier_counters_get(void)
+/* First step of every program; false never happens, but the verifier wants it asked. */
+crier_inline bool crier_begin(struct crier_making *making)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&crier_counters, &zero);
+	making->cpu = bpf_map_lookup_elem(&crier_cpus, &zero);
+	if (!making->cpu)
+		return false;
+	making->counters = &making->cpu->counters;
+	return true;
 }
 
-/* Count where the counters are not at hand; off the fast path. */
-#define crier_count_cpu(field)                                                                               \
-	do {                                                                                                 \
-		struct crier_wire_counters *count_cpu = crier_counters_get();                                \
-                                                                                                             \
-		if (count_cpu)                                                                               \
-			crier_count(&count_cpu->field);                                                      \
-	} while (0)
+/*
+ * Class of a cgroup. Most events of a CPU are of the cgroup of the one before, and a hash look-up on cold caches
+ * costs 100 ns: the last answer is kept with the map's generation, in one word, so that an interrupt's program
+ * cannot tear it: id << 16 | generation << 2 | class. The generation is read before the map and raised
+ * after it: an answer from before a change never carries the number from after it.
+ */
+#define CRIER_CLASS_MASK	    3ULL
+#define CRIER_CLASS_GENERATION_MASK 0x3fffU
+#define CRIER_CLASS_ID_MAX	    (1ULL << 48) /* a kernfs id is a 32-bit number and a count of its wraps */
 
-crier_inline __u32 crier_class_of(__u64 cgroup_id)
+crier_inline __u32 crier_class_of(struct crier_making *making, __u64 cgroup_id)
 {
-	__u32 *value = bpf_map_lookup_elem(&crier_classes, &cgroup_id);
+	__u32 generation = *(volatile __u32 *)&crier_class_generation & CRIER_CLASS_GENERATION_MASK;
+	__u64 tag = cgroup_id << 16 | (__u64)generation << 2;
+	__u64 last = *(volatile __u64 *)&making->cpu->last_class;
+	__u32 *value;
 
-	return value ? *value : CRIER_CGROUP_UNDETERMINED;
+	if ((last & ~CRIER_CLASS_MASK) == tag && cgroup_id)
+		return last & CRIER_CLASS_MASK;
+	value = bpf_map_lookup_elem(&crier_classes, &cgroup_id);
+	if (!value)
+		return CRIER_CGROUP_UNDETERMINED;
+	if (cgroup_id < CRIER_CLASS_ID_MAX)
+		*(volatile __u64 *)&making->cpu->last_class = tag | (*value & CRIER_CLASS_MASK);
+	return *value;
 }
 
 crier_inline bool crier_is_wanted(enum crier_wire_type type)

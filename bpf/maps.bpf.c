@@ -15,4 +15,5 @@ struct crier_wire_control crier_control = {
 };
 
 __u64 crier_first_serial = 0;
+__u32 crier_class_generation = 0;
 __u32 crier_oom_counts_incomplete = 0;

@@ -23,6 +23,9 @@ extern __u64 crier_first_serial;
 /* A memory cgroup's OOM count could not be kept: from now on an unseen one is unknown. .bss */
 extern __u32 crier_oom_counts_incomplete;
 
+/* Raised by user space after each change of the class map: what CPUs remember of it is void then. .bss */
+extern __u32 crier_class_generation;
+
 /* Sizes marked 1 here are set by user space before the load. */
 
 crier_map struct {
@@ -63,8 +66,8 @@ crier_map struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct crier_wire_counters);
-} crier_counters SEC(".maps");
+	__type(value, struct crier_wire_cpu);
+} crier_cpus SEC(".maps");
 
 /* A process, safe against pid reuse. */
 struct crier_process_key {
@@ -88,6 +91,20 @@ crier_map struct {
 	__type(key, struct crier_process_key);
 	__type(value, __u64);
 } crier_exit_told SEC(".maps");
+
+/* Sum over the threads of an ending process. */
+struct crier_cpu_times {
+	__u64 user_ns;
+	__u64 system_ns;
+	__u64 total_ns;
+};
+
+crier_map struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct crier_cpu_times);
+} crier_exit_times SEC(".maps");
 
 /* Last seen OOM count of a memory cgroup, by css serial number (ids of cgroups can come back, these cannot). */
 struct crier_oom_count {

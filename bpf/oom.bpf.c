@@ -139,8 +139,8 @@ crier_inline void crier_fill_victim(struct crier_wire_oom *record, struct task_s
 	if (victim) {
 		__u32 tgid = (__u32)BPF_CORE_READ(victim, tgid);
 
-		crier_fill_task(false, &record->victim, victim, cgroup_id,
-				crier_is_known_init(tgid) ? CRIER_TASK_KNOWN_INIT : 0);
+		crier_fill_any_task(&record->victim, victim, cgroup_id,
+				    crier_is_known_init(tgid) ? CRIER_TASK_KNOWN_INIT : 0);
 		return;
 	}
 	__builtin_memset(&record->victim, 0, sizeof(record->victim));
@@ -156,8 +156,7 @@ crier_inline int crier_mark_victim(__u64 argument, __u8 hook)
 	struct crier_wire_oom *record;
 	struct task_struct *victim;
 
-	making.counters = crier_counters_get();
-	if (!making.counters)
+	if (!crier_begin(&making))
 		return 0;
 	making.now = bpf_ktime_get_boot_ns();
 	if (context && making.now - context->at_ns > CRIER_OOM_CONTEXT_NS)

@@ -31,15 +31,15 @@ crier_inline int crier_reclaim(const bool direct, struct task_struct *task, __u8
 	struct crier_wire_pressure_hint *record;
 	__u64 memory_cgroup_id;
 
-	if (!crier_is_wanted(CRIER_WIRE_PRESSURE_HINT) || (crier_get(direct, task, flags) & PF_KTHREAD))
+	if (!crier_begin(&making) || !crier_is_wanted(CRIER_WIRE_PRESSURE_HINT) ||
+	    (crier_get(direct, task, flags) & PF_KTHREAD))
 		return 0;
 	making.cgroup_id = crier_task_cgroup_id(direct, task);
-	if (crier_class_of(making.cgroup_id) == CRIER_CGROUP_HOST)
+	if (crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST)
 		return 0;
 	making.now = bpf_ktime_get_boot_ns();
 	memory_cgroup_id = crier_task_memory_cgroup_id(direct, task);
-	making.counters = crier_counters_get();
-	if (!making.counters || !crier_is_hint_due(memory_cgroup_id, making.now))
+	if (!crier_is_hint_due(memory_cgroup_id, making.now))
 		return 0;
 	record = crier_reserve(&making, sizeof(*record));
 	if (!record)

@@ -8,20 +8,13 @@ char LICENSE[] SEC("license") = "GPL";
 /* Threads whose times are added up when a process ends; a process with more tells a little less CPU time. */
 #define CRIER_THREADS_MAX 64
 
-struct crier_cpu_times {
-	__u64 user_ns;
-	__u64 system_ns;
-	__u64 total_ns;
-};
-
 crier_inline bool crier_start(const bool direct, struct crier_making *making, struct task_struct *task)
 {
-	making->counters = crier_counters_get();
-	if (!making->counters)
+	if (!crier_begin(making))
 		return false;
 	if (crier_is_wanted(making->type)) {
 		making->cgroup_id = crier_task_cgroup_id(direct, task);
-		if (crier_class_of(making->cgroup_id) != CRIER_CGROUP_HOST)
+		if (crier_class_of(making, making->cgroup_id) != CRIER_CGROUP_HOST)
 			return true;
 	}
 	crier_drop_filtered(making->counters, CRIER_CLASS_BULK);
@@ -89,16 +82,18 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 {
 	struct crier_making making = {.type = CRIER_WIRE_EXEC, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct crier_exec_scratch *scratch;
-	__u32 zero = 0, end, init = 0;
+	__u32 zero = 0, end, init = 0, pid;
 
 	if (!crier_start(direct, &making, task) || !crier_admit(&making))
 		return 0;
 	scratch = bpf_map_lookup_elem(&crier_scratch, &zero);
 	if (!scratch)
 		return 0;
-	if (crier_is_known_init((__u32)crier_get(direct, task, tgid)))
+	pid = (__u32)crier_get(direct, task, tgid);
+	if (crier_is_known_init(pid))
 		init = CRIER_TASK_KNOWN_INIT;
-	crier_fill_task(direct, &scratch->record.task, task, making.cgroup_id, init);
+	/* whoever called execve, the leader is what remains (de_thread) */
+	crier_fill_task(direct, &scratch->record.task, task, pid, making.cgroup_id, init);
 	scratch->record.flags = 0;
 	scratch->record.args_count = (__u32)crier_get(direct, bprm, argc);
 	scratch->record.args.offset = scratch->record.args.length = 0;
@@ -115,17 +110,26 @@ crier_inline int crier_fork(const bool direct, struct task_struct *parent, struc
 			    __u8 hook)
 {
 	struct crier_making making = {.type = CRIER_WIRE_FORK, .ring = CRIER_CLASS_BULK, .hook = hook};
+	__u32 pid = (__u32)crier_get(direct, child, pid);
 	struct crier_wire_fork *record;
+	struct css_set *set;
+	__u64 parent_cgroup_id;
 
-	if (crier_get(direct, child, pid) != crier_get(direct, child, tgid)) /* a thread */
+	if (pid != (__u32)crier_get(direct, child, tgid)) /* a thread */
 		return 0;
 	if (!crier_start(direct, &making, child) || !crier_admit(&making))
 		return 0;
 	record = crier_reserve(&making, sizeof(*record));
 	if (!record)
 		return 0;
-	crier_fill_task(direct, &record->child, child, making.cgroup_id, 0);
-	crier_fill_task(direct, &record->parent, parent, crier_task_cgroup_id(direct, parent), 0);
+	crier_fill_task(direct, &record->child, child, pid, making.cgroup_id, 0);
+	/* the same set unless clone3() put the child elsewhere */
+	parent_cgroup_id = making.cgroup_id;
+	set = crier_get(direct, child, cgroups);
+	if (crier_get(direct, parent, cgroups) != set)
+		parent_cgroup_id = crier_task_cgroup_id(false, parent);
+	crier_fill_task(direct, &record->parent, crier_get(direct, parent, group_leader),
+			(__u32)crier_get(direct, parent, pid), parent_cgroup_id, 0);
 	crier_fill_header(&making, &record->header, sizeof(*record));
 	crier_submit(&making, record);
 	return 0;
@@ -158,38 +162,60 @@ crier_inline bool crier_is_group_dead(const bool direct, struct task_struct *tas
 }
 
 /*
- * Threads not reaped yet have their times in themselves, reaped ones in signal_struct. A thread reaped in
- * the midst of this is missed. se.sum_exec_runtime of the running task lags by up to one scheduler tick.
+ * Adds up what the threads of current's group have used that are not reaped yet. A global function: the verifier checks it once
+ * instead of on every path that leads here. It may take no kernel pointers before 6.9, hence current.
  */
-crier_inline struct crier_cpu_times crier_exit_times(const bool direct, struct task_struct *task,
-						     struct signal_struct *signal)
+__noinline int crier_exit_add_threads(void)
 {
-	struct crier_cpu_times times = {
-		.user_ns = crier_get(direct, signal, utime),
-		.system_ns = crier_get(direct, signal, stime),
-		.total_ns = crier_get(direct, signal, sum_sched_runtime),
-	};
-	struct list_head *head, *node;
-	struct task_struct *thread;
+	struct task_struct *thread, *task = (void *)bpf_get_current_task();
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct list_head *head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	struct list_head *node = BPF_CORE_READ(head, next);
+	struct crier_cpu_times *times;
+	__u32 zero = 0;
 
-	if (crier_get(direct, signal, nr_threads) <= 1) {
-		times.user_ns += crier_get(direct, task, utime);
-		times.system_ns += crier_get(direct, task, stime);
-		times.total_ns += crier_get(direct, task, se.sum_exec_runtime);
-		return times;
-	}
-	head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
-	node = BPF_CORE_READ(head, next); /* list entries have no BTF type: probe reads in any case */
+	times = bpf_map_lookup_elem(&crier_exit_times, &zero);
+	if (!times)
+		return 0;
 	for (int i = 0; i < CRIER_THREADS_MAX; i++) {
 		if (!node || node == head)
 			break;
 		thread = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
-		times.user_ns += BPF_CORE_READ(thread, utime);
-		times.system_ns += BPF_CORE_READ(thread, stime);
-		times.total_ns += BPF_CORE_READ(thread, se.sum_exec_runtime);
+		times->user_ns += BPF_CORE_READ(thread, utime);
+		times->system_ns += BPF_CORE_READ(thread, stime);
+		times->total_ns += BPF_CORE_READ(thread, se.sum_exec_runtime);
 		node = BPF_CORE_READ(node, next);
 	}
-	return times;
+	return 0;
+}
+
+/*
+ * Threads not reaped yet have their times in themselves, reaped ones in signal_struct; one that is reaped in
+ * the midst of this is missed. se.sum_exec_runtime of the running task lags by up to one scheduler tick.
+ */
+crier_inline void crier_fill_times(const bool direct, struct crier_wire_exit *record,
+				   struct task_struct *task, struct signal_struct *signal)
+{
+	struct crier_cpu_times *times;
+	__u32 zero = 0;
+
+	record->user_ns = crier_get(direct, signal, utime);
+	record->system_ns = crier_get(direct, signal, stime);
+	record->cpu_ns = crier_get(direct, signal, sum_sched_runtime);
+	if (crier_get(direct, signal, nr_threads) <= 1) {
+		record->user_ns += crier_get(direct, task, utime);
+		record->system_ns += crier_get(direct, task, stime);
+		record->cpu_ns += crier_get(direct, task, se.sum_exec_runtime);
+		return;
+	}
+	times = bpf_map_lookup_elem(&crier_exit_times, &zero);
+	if (!times)
+		return;
+	times->user_ns = times->system_ns = times->total_ns = 0;
+	crier_exit_add_threads();
+	record->user_ns += times->user_ns;
+	record->system_ns += times->system_ns;
+	record->cpu_ns += times->total_ns;
 }
 
 /*
@@ -222,16 +248,12 @@ crier_inline __u64 crier_exit_peak(const bool direct, struct task_struct *task, 
 }
 
 crier_inline void crier_fill_exit(const bool direct, struct crier_wire_exit *record, struct task_struct *task,
-				  struct signal_struct *signal)
+				  struct task_struct *leader, struct signal_struct *signal)
 {
-	struct task_struct *leader = crier_get(direct, task, group_leader);
-	bool execed = !(crier_get(direct, task, flags) & PF_FORKNOEXEC);
-	struct crier_cpu_times times = crier_exit_times(direct, task, signal);
+	bool execed = !(crier_get(direct, leader, flags) & PF_FORKNOEXEC);
 	__u32 flags = 0;
 
-	record->user_ns = times.user_ns;
-	record->system_ns = times.system_ns;
-	record->cpu_ns = times.total_ns;
+	crier_fill_times(direct, record, task, signal);
 	record->peak_rss_bytes = crier_exit_peak(direct, task, signal, execed, &flags);
 	if (crier_get(direct, signal, flags) & SIGNAL_GROUP_EXIT) {
 		record->status = (__u32)crier_get(direct, signal, group_exit_code);
@@ -253,10 +275,10 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	__u32 init = 0, pid;
 	bool is_ns_init;
 
+	/* not a word about threads that leave others behind */
 	if (!crier_is_group_dead(direct, task, signal, group_dead))
 		return 0;
-	making.counters = crier_counters_get();
-	if (!making.counters)
+	if (!crier_begin(&making))
 		return 0;
 	if (crier_is_set(crier_get(direct, signal, oom_mm)))
 		making.ring = CRIER_CLASS_CRITICAL;
@@ -266,7 +288,8 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	}
 	making.cgroup_id = crier_task_cgroup_id(direct, task);
 	/* an OOM-killed process of the host belongs to a node.oom */
-	if (making.ring == CRIER_CLASS_BULK && crier_class_of(making.cgroup_id) == CRIER_CGROUP_HOST) {
+	if (making.ring == CRIER_CLASS_BULK &&
+	    crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST) {
 		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
 		return 0;
 	}
@@ -284,8 +307,9 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	record = crier_reserve(&making, sizeof(*record));
 	if (!record)
 		return 0;
-	crier_fill_task(direct, &record->task, task, making.cgroup_id, init);
-	crier_fill_exit(direct, record, task, signal);
+	crier_fill_task(direct, &record->task, leader, (__u32)crier_get(direct, task, pid), making.cgroup_id,
+			init);
+	crier_fill_exit(direct, record, task, leader, signal);
 	crier_fill_header(&making, &record->header, sizeof(*record));
 	crier_submit(&making, record);
 	return 0;

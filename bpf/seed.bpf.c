@@ -37,7 +37,7 @@ int crier_iter_task(struct bpf_iter__task *ctx)
 	pid = (__u32)task->pid;
 	if (crier_is_known_init(pid))
 		init = CRIER_TASK_KNOWN_INIT;
-	crier_fill_task(true, &seed.task, task, crier_task_cgroup_id(true, task), init);
+	crier_fill_task(true, &seed.task, task, pid, crier_task_cgroup_id(true, task), init);
 	seed.memory_cgroup_id = crier_task_memory_cgroup_id(true, task);
 	set = task->cgroups;
 	crier_seed_oom_counts(crier_memory_css(true, set));

@@ -3,6 +3,7 @@
  * Signals that end a process, and signals that are meant to end a container.
  * signal_generate comes after the kernel chose (complete_signal), with the sender, if any, as current;
  * signal_deliver would show SIGKILL for a death by SIGTERM.
+ * Behind the class filter all is read by probes: few signals get there (see crier_fill_current).
  */
 #include "helpers.h"
 #include "task.h"
@@ -66,7 +67,7 @@ crier_inline bool crier_signal_source(__u64 info, __s32 *ret_code)
  * complete_signal has already marked the group as exiting with this signal (not for those that dump
  * core: a SIGQUIT to a group whose main thread blocks it is missed; its exit still tells).
  */
-crier_inline bool crier_is_fatal(const bool direct, struct task_struct *task, __u32 signal, __u32 result)
+crier_inline bool crier_is_fatal(struct task_struct *task, __u32 signal, __u32 result)
 {
 	struct signal_struct *group;
 	__u64 blocked;
@@ -75,34 +76,33 @@ crier_inline bool crier_is_fatal(const bool direct, struct task_struct *task, __
 		return false;
 	if (signal == SIGKILL)
 		return true;
-	if (crier_signal_handler(crier_get(direct, task, sighand), signal) != 0) /* SIG_DFL */
+	if (crier_signal_handler(crier_get(false, task, sighand), signal) != 0) /* SIG_DFL */
 		return false;
-	blocked = crier_get(direct, task, blocked.sig[0]) | crier_get(direct, task, real_blocked.sig[0]);
+	blocked = crier_get(false, task, blocked.sig[0]) | crier_get(false, task, real_blocked.sig[0]);
 	if (!(blocked & crier_bit(signal)))
 		return true;
-	group = crier_get(direct, task, signal);
-	return (crier_get(direct, group, flags) & SIGNAL_GROUP_EXIT) &&
-	       (crier_get(direct, group, group_exit_code) & 0x7f) == signal;
+	group = crier_get(false, task, signal);
+	return (crier_get(false, group, flags) & SIGNAL_GROUP_EXIT) &&
+	       (crier_get(false, group, group_exit_code) & 0x7f) == signal;
 }
 
-crier_inline bool crier_is_init(const bool direct, struct task_struct *task, __u32 *ret_known)
+crier_inline bool crier_is_init(struct task_struct *task, __u32 *ret_known)
 {
-	struct task_struct *leader = crier_get(direct, task, group_leader);
-	__u32 pid = (__u32)crier_get(direct, task, tgid);
+	struct task_struct *leader = crier_get(false, task, group_leader);
+	__u32 pid = (__u32)crier_get(false, task, tgid);
 	bool is_ns_init;
 
 	*ret_known = crier_is_known_init(pid) ? CRIER_TASK_KNOWN_INIT : 0;
 	if (*ret_known)
 		return true;
-	crier_task_vpid(direct, leader, pid, &is_ns_init);
+	crier_task_vpid(false, leader, pid, &is_ns_init);
 	return is_ns_init;
 }
 
-crier_inline void crier_fill_signal(const bool direct, struct crier_making *making,
-				    struct crier_wire_signal *record, struct task_struct *task,
-				    __u32 known_init)
+crier_inline void crier_fill_signal(struct crier_making *making, struct crier_wire_signal *record,
+				    struct task_struct *task, __u32 known_init)
 {
-	crier_fill_task(direct, &record->target, task, making->cgroup_id, known_init);
+	crier_fill_any_task(&record->target, task, making->cgroup_id, known_init);
 	if (record->flags & CRIER_SIGNAL_FROM_PROCESS)
 		crier_fill_current(&record->sender);
 	else
@@ -125,22 +125,22 @@ crier_inline int crier_signal(const bool direct, __u32 signal, __u64 info, struc
 	stopping = crier_bit(signal) & CRIER_STOPPING;
 	if (!stopping && result != SIGNAL_DELIVERED)
 		return 0;
-	making.counters = crier_counters_get();
-	if (!making.counters)
+	if (!crier_begin(&making))
 		return 0;
 	making.cgroup_id = crier_task_cgroup_id(direct, task);
 	/* of the host nothing more is asked: what its handlers would take counts as filtered too */
-	if (!crier_is_wanted(CRIER_WIRE_SIGNAL) || crier_class_of(making.cgroup_id) == CRIER_CGROUP_HOST) {
+	if (!crier_is_wanted(CRIER_WIRE_SIGNAL) ||
+	    crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST) {
 		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
 		return 0;
 	}
-	is_init = crier_is_init(direct, task, &known_init);
+	is_init = crier_is_init(task, &known_init);
 	if (crier_signal_source(info, &code)) {
 		flags |= CRIER_SIGNAL_FROM_PROCESS;
 		if (stopping && is_init && crier_current_cgroup_id() != making.cgroup_id)
 			flags |= CRIER_SIGNAL_STOP_INIT;
 	}
-	if (crier_is_fatal(direct, task, signal, result))
+	if (crier_is_fatal(task, signal, result))
 		flags |= CRIER_SIGNAL_FATAL;
 	if (!(flags & (CRIER_SIGNAL_FATAL | CRIER_SIGNAL_STOP_INIT)))
 		return 0;
@@ -155,7 +155,7 @@ crier_inline int crier_signal(const bool direct, __u32 signal, __u64 info, struc
 	record->code = code;
 	record->result = result;
 	record->flags = flags;
-	crier_fill_signal(direct, &making, record, task, known_init);
+	crier_fill_signal(&making, record, task, known_init);
 	crier_submit(&making, record);
 	return 0;
 }

@@ -78,23 +78,33 @@ crier_inline void crier_fill_comm(const bool direct, __u8 *out, struct task_stru
 	((__u64 *)out)[1] = crier_mask_after_nul(words[1], &ended);
 }
 
-/* Every byte is written. `known_init`: CRIER_TASK_KNOWN_INIT or 0, for the caller asks the map once. */
-crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out, struct task_struct *task,
-				  __u64 cgroup_id, __u32 known_init)
+/* A parent may be a thread: its process began with the leader. */
+crier_inline __u64 crier_parent_start(const bool direct, struct task_struct *parent)
 {
-	struct task_struct *leader = crier_get(direct, task, group_leader);
+	if (crier_get(direct, parent, pid) == crier_get(direct, parent, tgid))
+		return crier_get(direct, parent, start_boottime);
+	return BPF_CORE_READ(parent, group_leader, start_boottime);
+}
+
+/*
+ * Every byte is written. `flags`: what the caller knows, CRIER_TASK_KNOWN_INIT or 0. On the fast path each pointer is
+ * loaded once and only if needed: from 6.13 on the verifier searches all of BTF by name, up to
+ * four times, for each load of a pointer through a trusted one, about a millisecond of start-up.
+ */
+crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out, struct task_struct *leader,
+				  __u32 tid, __u64 cgroup_id, __u32 flags)
+{
 	struct task_struct *parent = crier_get(direct, leader, real_parent);
 	const struct cred *cred = crier_get(direct, leader, real_cred);
 	__u32 task_flags = crier_get(direct, leader, flags);
-	__u32 flags = CRIER_TASK_VALID | known_init;
 	bool is_ns_init;
 
+	flags |= CRIER_TASK_VALID;
 	out->start_boottime_ns = crier_get(direct, leader, start_boottime);
-	parent = crier_get(direct, parent, group_leader);
-	out->parent_start_boottime_ns = crier_get(direct, parent, start_boottime);
+	out->parent_start_boottime_ns = crier_parent_start(direct, parent);
 	out->cgroup_id = cgroup_id;
 	out->pid = (__u32)crier_get(direct, leader, tgid);
-	out->tid = (__u32)crier_get(direct, task, pid);
+	out->tid = tid;
 	out->vpid = crier_task_vpid(direct, leader, out->pid, &is_ns_init);
 	out->parent_pid = (__u32)crier_get(direct, parent, tgid);
 	out->uid = crier_get(direct, cred, euid.val);
@@ -108,24 +118,24 @@ crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out
 	crier_fill_comm(direct, out->comm, leader);
 }
 
-/* The same for whoever runs now; by typed loads where the kernel offers them. */
+/* A task that need not be its group's leader; by probe reads, for rare records. */
+crier_inline void crier_fill_any_task(struct crier_wire_task *out, struct task_struct *task, __u64 cgroup_id,
+				      __u32 flags)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	crier_fill_task(false, out, leader, (__u32)BPF_CORE_READ(task, pid), cgroup_id, flags);
+}
+
 crier_inline void crier_fill_current(struct crier_wire_task *out)
 {
-	struct task_struct *task;
+	struct task_struct *task = (void *)bpf_get_current_task();
 
-	if (crier_has_current_btf()) {
-		task = (void *)bpf_get_current_task_btf();
-		crier_fill_task(true, out, task, crier_task_cgroup_id(true, task), 0);
-	} else {
-		task = (void *)bpf_get_current_task();
-		crier_fill_task(false, out, task, crier_task_cgroup_id(false, task), 0);
-	}
+	crier_fill_any_task(out, task, crier_task_cgroup_id(false, task), 0);
 }
 
 crier_inline __u64 crier_current_cgroup_id(void)
 {
-	if (crier_has_current_btf())
-		return crier_task_cgroup_id(true, (void *)bpf_get_current_task_btf());
 	return crier_task_cgroup_id(false, (void *)bpf_get_current_task());
 }
 

@@ -271,7 +271,13 @@ struct crier_wire_counters {
 	__u64 budget_map_full;/* no bucket for a cgroup; it passes */
 };
 
-/* Value of the budget map, one per CPU and cgroup. */
+/* Value of the per-CPU map. */
+struct crier_wire_cpu {
+	__u64 last_class; /* the kernel side's own: class of the cgroup last looked up, see bpf/helpers.h */
+	struct crier_wire_counters counters;
+};
+
+/* Value of the budget map, one per cgroup. tokens in thousandths of an event, signed. */
 struct crier_wire_budget {
 	__u64 refilled_ns;
 	__u32 tokens[CRIER_CLASS_COUNT];

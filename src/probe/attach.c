@@ -105,7 +105,7 @@ void crier_probe_free(struct crier_probe *probe)
 	for (size_t i = 0; i < probe->late_count; i++)
 		bpf_object__close(probe->late[i]);
 	crier_bpf__destroy(probe->skel);
-	free(probe->counters_by_cpu);
+	free(probe->cpus);
 	free(probe->told);
 	free(probe->btf_path);
 	free(probe);

@@ -23,8 +23,8 @@ static bool is_function_kind(enum crier_hook_kind kind)
 	return kind == CRIER_HOOK_KIND_FENTRY || kind == CRIER_HOOK_KIND_KPROBE;
 }
 
-static void match_type(struct crier_btf_facts *facts, const struct btf *btf, const struct btf_type *type,
-		       const char *name, bool is_function)
+static void match_type(struct crier_btf_facts *facts, const struct btf *btf, unsigned id, const char *name,
+		       bool is_function)
 {
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook_list *list = &crier_hook_lists[event];
@@ -33,8 +33,8 @@ static void match_type(struct crier_btf_facts *facts, const struct btf *btf, con
 			if (is_function_kind(list->hooks[i].kind) != is_function ||
 			    strcmp(list->hooks[i].target, name) != 0)
 				continue;
-			facts->found[event][i] = true;
-			if (event == CRIER_PROBE_EXIT && trace_arguments(btf, type) >= 2)
+			facts->found[event][i] = id;
+			if (event == CRIER_PROBE_EXIT && trace_arguments(btf, btf__type_by_id(btf, id)) >= 2)
 				facts->exit_has_group_dead = true;
 		}
 	}
@@ -63,9 +63,9 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct c
 			continue;
 		name = btf__name_by_offset(btf, type->name_off);
 		if (btf_is_func(type))
-			match_type(&facts, btf, type, name, true);
+			match_type(&facts, btf, id, name, true);
 		else if (strncmp(name, TRACE_PREFIX, sizeof(TRACE_PREFIX) - 1) == 0)
-			match_type(&facts, btf, type, name + sizeof(TRACE_PREFIX) - 1, false);
+			match_type(&facts, btf, id, name + sizeof(TRACE_PREFIX) - 1, false);
 	}
 	btf__free(btf);
 	*ret_facts = facts;

@@ -32,7 +32,7 @@ extern const char *const crier_hook_kind_names[CRIER_HOOK_KIND_COUNT];
 struct crier_btf_facts {
 	bool is_kernels_own; /* not a file given by the user: typed hooks need the kernel's own */
 	bool exit_has_group_dead;
-	bool found[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX];
+	unsigned found[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX]; /* BTF id, 0 = no such target */
 };
 
 int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts,
@@ -44,6 +44,9 @@ struct crier_choice {
 	int chosen[CRIER_PROBE_EVENT_COUNT]; /* index into the hook list, -1 = none left */
 	bool refused[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX];
 };
+
+/* Give up function hooks that this kernel refuses to a program of two instructions (trial.c). */
+void crier_trial(struct crier_choice *choice, const struct crier_btf_facts *facts);
 
 void crier_choice_init(struct crier_choice *choice, const struct crier_probe_options *options,
 		       const struct crier_btf_facts *facts);
@@ -93,7 +96,7 @@ struct crier_probe {
 	struct crier_ring rings[CRIER_CLASS_COUNT];
 	int ring_fds[CRIER_CLASS_COUNT];
 	int cpu_count;
-	struct crier_wire_counters *counters_by_cpu;
+	struct crier_wire_cpu *cpus;	/* room to read the per-CPU map into */
 	struct crier_probe_blame *told; /* totals already told by blame, sorted by cgroup id */
 	size_t told_count, told_cap;
 };

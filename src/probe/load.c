@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sys/syscall.h>
 
 #define SEED_PROGRAM "crier_iter_task"
@@ -200,15 +201,15 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 	}
 	if (r == 0) {
 		crier_choice_init(&probe->choice, options, &probe->facts);
+		crier_trial(&probe->choice, &probe->facts);
 		r = load(probe, options, err);
 	}
 	if (r == 0) {
 		find_programs(probe, probe->skel->obj, -1);
 		probe->cpu_count = libbpf_num_possible_cpus();
 		if (probe->cpu_count > 0)
-			probe->counters_by_cpu =
-				calloc((size_t)probe->cpu_count, sizeof(*probe->counters_by_cpu));
-		if (!probe->counters_by_cpu)
+			probe->cpus = calloc((size_t)probe->cpu_count, sizeof(*probe->cpus));
+		if (!probe->cpus)
 			r = crier_err_set(err, -ENOMEM, "bpf: no memory for the counters of %d CPUs",
 					  probe->cpu_count);
 	}
@@ -225,6 +226,7 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 		crier_probe_free(probe);
 		return r;
 	}
+	malloc_trim(0); /* BTF was read twice, 5 MiB each: without this the heap keeps them */
 	*ret_probe = probe;
 	return 0;
 }

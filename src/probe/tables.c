@@ -4,15 +4,22 @@
 
 #include <errno.h>
 
+/* After each change of the class map: CPUs remember the last class they looked up. */
+static void void_remembered_classes(struct crier_probe *probe)
+{
+	__atomic_add_fetch(&probe->skel->bss->crier_class_generation, 1, __ATOMIC_SEQ_CST);
+}
+
 int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,
 			 enum crier_wire_cgroup_class cgroup_class)
 {
 	uint32_t value = cgroup_class;
 
-	if (bpf_map_update_elem(bpf_map__fd(probe->skel->maps.crier_classes), &cgroup_id, &value, BPF_ANY) ==
+	if (bpf_map_update_elem(bpf_map__fd(probe->skel->maps.crier_classes), &cgroup_id, &value, BPF_ANY) <
 	    0)
-		return 0;
-	return -errno; /* E2BIG: full */
+		return -errno; /* E2BIG: full */
+	void_remembered_classes(probe);
+	return 0;
 }
 
 static size_t told_position(const struct crier_probe *probe, uint64_t cgroup_id)
@@ -74,10 +81,10 @@ int crier_probe_counters(struct crier_probe *probe, struct crier_wire_counters *
 	uint64_t *to = (uint64_t *)&sum;
 	uint32_t zero = 0;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(probe->skel->maps.crier_counters), &zero, probe->counters_by_cpu))
+	if (bpf_map_lookup_elem(bpf_map__fd(probe->skel->maps.crier_cpus), &zero, probe->cpus))
 		return -errno;
 	for (int cpu = 0; cpu < probe->cpu_count; cpu++) {
-		const uint64_t *from = (const uint64_t *)&probe->counters_by_cpu[cpu];
+		const uint64_t *from = (const uint64_t *)&probe->cpus[cpu].counters;
 
 		for (size_t i = 0; i < sizeof(sum) / sizeof(*to); i++) /* all of it is u64 */
 			to[i] += from[i];
