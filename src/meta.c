@@ -3,32 +3,7 @@
 
 #include <errno.h>
 
-#define BLOB_VERSION 1
-#define HEAD_SIZE    4
-
-enum kind {
-	KIND_U64,   /* CRIER_UNKNOWN_U64 when unknown */
-	KIND_COUNT, /* 0 when unknown */
-	KIND_CUT,   /* as KIND_COUNT; the writer adds the strings it cuts itself */
-	KIND_I64,
-	KIND_TEXT,
-	KIND_LABELS,
-	KIND_POD,
-	KIND_CONTAINER,
-	KIND_RUNTIME,
-};
-
-/* One member of a struct. Numbers are never used again; a new member gets the next one. */
-struct field {
-	uint8_t number;
-	uint8_t kind;
-	uint16_t offset;
-};
-
-struct layout {
-	const struct field *fields;
-	size_t count;
-};
+#include "meta_layout.h"
 
 #define FIELD(type, n, k, member)                                                                            \
 	{                                                                                                    \
@@ -88,9 +63,6 @@ static const struct field container_fields[] = {
 	FIELD(crier_meta_container, 24, KIND_LABELS, labels),
 };
 
-/* Status is number 1, written apart: it is an enum and not a u64. */
-enum { NUMBER_STATUS = 1 };
-
 static const struct field message_fields[] = {
 	FIELD(crier_meta_message, 2, KIND_COUNT, generation),
 	FIELD(crier_meta_message, 3, KIND_TEXT, id),
@@ -101,15 +73,12 @@ static const struct field message_fields[] = {
 	FIELD(crier_meta_message, 8, KIND_CUT, strings_cut),
 };
 
-/* Inside labels: 1 = a pair (varint key length, key, value), any number of times; 2 = dropped. */
-enum { NUMBER_PAIR = 1, NUMBER_DROPPED = 2 };
-
-static const struct layout message_layout = LAYOUT(message_fields);
+const struct layout crier_meta_layout = LAYOUT(message_fields);
 static const struct layout runtime_layout = LAYOUT(runtime_fields);
 static const struct layout pod_layout = LAYOUT(pod_fields);
 static const struct layout container_layout = LAYOUT(container_fields);
 
-static const struct layout *layout_of(uint8_t kind)
+const struct layout *crier_meta_layout_of(uint8_t kind)
 {
 	switch (kind) {
 	case KIND_POD: return &pod_layout;
@@ -135,14 +104,14 @@ static void clear_struct(const struct layout *layout, char *base)
 			((struct crier_meta_labels *)member)->count = 0;
 			((struct crier_meta_labels *)member)->dropped = 0;
 			break;
-		default: clear_struct(layout_of(field->kind), member); break;
+		default: clear_struct(crier_meta_layout_of(field->kind), member); break;
 		}
 	}
 }
 
 void crier_meta_clear(struct crier_meta_message *message)
 {
-	clear_struct(&message_layout, (char *)message);
+	clear_struct(&crier_meta_layout, (char *)message);
 	message->type = CRIER_META_NONE;
 	message->status = CRIER_META_OK;
 }
@@ -182,11 +151,6 @@ static void put_varint(struct crier_buf *buf, uint64_t value)
 static uint64_t zigzag(int64_t value)
 {
 	return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-	return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
 static struct crier_slice cut(struct crier_slice text)
@@ -309,12 +273,12 @@ static void put_field(struct crier_buf *buf, const struct field *field, uint8_t 
 			put_labels(buf, (const void *)member, dropped_of(plan, owner), dropped_count);
 		break;
 	default:
-		len = put_struct(NULL, layout_of(field->kind), field->kind, member, plan);
+		len = put_struct(NULL, crier_meta_layout_of(field->kind), field->kind, member, plan);
 		if (len == 0)
 			break;
 		put_head(buf, field->number, len, size);
 		if (buf)
-			put_struct(buf, layout_of(field->kind), field->kind, member, plan);
+			put_struct(buf, crier_meta_layout_of(field->kind), field->kind, member, plan);
 		break;
 	}
 }
@@ -348,7 +312,7 @@ static uint64_t count_cut(const struct layout *layout, const char *base)
 				n += (labels->items[k].key.len > CRIER_META_STRING_MAX) +
 				     (labels->items[k].value.len > CRIER_META_STRING_MAX);
 			break;
-		default: n += count_cut(layout_of(layout->fields[i].kind), member); break;
+		default: n += count_cut(crier_meta_layout_of(layout->fields[i].kind), member); break;
 		}
 	}
 	return n;
@@ -381,12 +345,12 @@ int crier_meta_encode(const struct crier_meta_message *message, struct crier_buf
 {
 	const char head[HEAD_SIZE] = {'c', 'm', BLOB_VERSION, (char)message->type};
 	const char *base = (const char *)message;
-	struct plan plan = {.strings_cut = count_cut(&message_layout, base)};
+	struct plan plan = {.strings_cut = count_cut(&crier_meta_layout, base)};
 	size_t status_size = 0;
 
 	if (message->status != CRIER_META_OK)
 		put_number(NULL, NUMBER_STATUS, message->status, &status_size);
-	while (sizeof(head) + status_size + put_struct(NULL, &message_layout, 0, base, &plan) > buf->cap)
+	while (sizeof(head) + status_size + put_struct(NULL, &crier_meta_layout, 0, base, &plan) > buf->cap)
 		if (!drop_largest(message, &plan))
 			return -E2BIG;
 	buf->len = 0;
@@ -394,169 +358,6 @@ int crier_meta_encode(const struct crier_meta_message *message, struct crier_buf
 	crier_buf_put(buf, head, sizeof(head));
 	if (message->status != CRIER_META_OK)
 		put_number(buf, NUMBER_STATUS, message->status, &status_size);
-	put_struct(buf, &message_layout, 0, base, &plan);
+	put_struct(buf, &crier_meta_layout, 0, base, &plan);
 	return buf->overflow ? -E2BIG : 0;
-}
-
-/* Reading */
-
-struct reader {
-	const unsigned char *pos, *end;
-};
-
-static bool read_varint(struct reader *reader, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-
-	for (unsigned shift = 0; shift < 64 && reader->pos < reader->end; shift += 7) {
-		unsigned char byte = *reader->pos++;
-
-		if (shift == 63 && byte > 1)
-			return false;
-		value |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80)) {
-			*ret_value = value;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* One field of a nested struct: `ret_inner` is what is inside (kind 1), `ret_value` the number (kind 0). */
-struct item {
-	uint64_t number;
-	bool is_bytes;
-	uint64_t value;
-	struct reader inner;
-};
-
-static bool read_item(struct reader *reader, struct item *ret_item)
-{
-	uint64_t tag = 0, value = 0;
-
-	if (!read_varint(reader, &tag) || !read_varint(reader, &value))
-		return false;
-	*ret_item = (struct item){.number = tag >> 1, .is_bytes = tag & 1, .value = value};
-	if (!ret_item->is_bytes)
-		return true;
-	if (value > (uint64_t)(reader->end - reader->pos))
-		return false;
-	ret_item->inner = (struct reader){reader->pos, reader->pos + value};
-	reader->pos += value;
-	return true;
-}
-
-static bool read_text(const struct reader *inner, struct crier_slice *ret_text)
-{
-	size_t len = (size_t)(inner->end - inner->pos);
-
-	if (len > CRIER_META_STRING_MAX)
-		return false;
-	*ret_text = (struct crier_slice){(const char *)inner->pos, len};
-	return true;
-}
-
-static bool read_labels(struct reader *reader, struct crier_meta_labels *ret_labels)
-{
-	struct item item;
-
-	while (reader->pos < reader->end) {
-		if (!read_item(reader, &item))
-			return false;
-		if (item.number == NUMBER_DROPPED && !item.is_bytes) {
-			ret_labels->dropped = item.value;
-		} else if (item.number == NUMBER_PAIR && item.is_bytes) {
-			uint64_t len = 0;
-
-			if (ret_labels->count == CRIER_META_LABELS_MAX || !read_varint(&item.inner, &len) ||
-			    len > (uint64_t)(item.inner.end - item.inner.pos))
-				return false;
-			struct crier_meta_label *label = &ret_labels->items[ret_labels->count];
-			struct reader key = {item.inner.pos, item.inner.pos + len};
-			struct reader text = {key.end, item.inner.end};
-
-			if (!read_text(&key, &label->key) || !read_text(&text, &label->value))
-				return false;
-			ret_labels->count++;
-		} else if (item.number == NUMBER_DROPPED || item.number == NUMBER_PAIR) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool read_struct(struct reader *reader, const struct layout *layout, char *base);
-
-static bool read_field(const struct field *field, struct item *item, char *member)
-{
-	switch (field->kind) {
-	case KIND_U64:
-	case KIND_COUNT:
-	case KIND_CUT: *(uint64_t *)member = item->value; return !item->is_bytes;
-	case KIND_I64: *(int64_t *)member = unzigzag(item->value); return !item->is_bytes;
-	case KIND_TEXT: return item->is_bytes && read_text(&item->inner, (struct crier_slice *)member);
-	case KIND_LABELS: return item->is_bytes && read_labels(&item->inner, (void *)member);
-	default: return item->is_bytes && read_struct(&item->inner, layout_of(field->kind), member);
-	}
-}
-
-/* Depth is bounded by the layouts: what is not in them is skipped, not entered. */
-static bool read_struct(struct reader *reader, const struct layout *layout, char *base)
-{
-	uint64_t last = 0;
-
-	while (reader->pos < reader->end) {
-		const struct field *field = NULL;
-		struct item item;
-
-		if (!read_item(reader, &item) || item.number <= last)
-			return false;
-		last = item.number;
-		for (size_t i = 0; i < layout->count && !field; i++)
-			if (layout->fields[i].number == item.number)
-				field = &layout->fields[i];
-		if (field && !read_field(field, &item, base + field->offset))
-			return false;
-	}
-	return true;
-}
-
-static bool read_message(struct reader *reader, struct crier_meta_message *message)
-{
-	struct reader ahead = *reader;
-	struct item item;
-
-	if (ahead.pos < ahead.end) {
-		if (!read_item(&ahead, &item))
-			return false;
-		if (item.number == NUMBER_STATUS) {
-			if (item.is_bytes || item.value >= CRIER_META_STATUS_COUNT)
-				return false;
-			message->status = (enum crier_meta_status)item.value;
-			*reader = ahead;
-		}
-	}
-	if (!read_struct(reader, &message_layout, (char *)message))
-		return false;
-	if (message->container.state >= CRIER_STATE_COUNT)
-		message->container.state = CRIER_STATE_UNKNOWN;
-	return true;
-}
-
-int crier_meta_decode(const void *bytes, size_t len, struct crier_meta_message *ret_message)
-{
-	const unsigned char *head = bytes;
-
-	crier_meta_clear(ret_message);
-	if (len < HEAD_SIZE || head[0] != 'c' || head[1] != 'm' || head[2] != BLOB_VERSION ||
-	    head[3] == CRIER_META_NONE || head[3] >= CRIER_META_TYPE_COUNT)
-		return -EINVAL;
-	struct reader reader = {head + HEAD_SIZE, head + len};
-
-	if (!read_message(&reader, ret_message)) {
-		crier_meta_clear(ret_message);
-		return -EINVAL;
-	}
-	ret_message->type = (enum crier_meta_type)head[3];
-	return 0;
 }
