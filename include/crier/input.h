@@ -32,6 +32,7 @@ enum crier_input_type {
 	CRIER_INPUT_CONFIG,   /* JSON text: reloaded effective config */
 	CRIER_INPUT_PRESSURE, /* u64 cgroup id (0: the node): a PSI watch fired */
 	CRIER_INPUT_STOP,     /* JSON text: reason */
+	CRIER_INPUT_KEPT,     /* u64 by class: event records the self test kept for itself; counted as filtered */
 	CRIER_INPUT_LOOKUP,   /* answer to a look-up the pipeline made: struct crier_input_lookup + path + bytes */
 	CRIER_INPUT_TYPE_COUNT,
 };

@@ -342,9 +342,12 @@ static void prove_hooks(struct crier_agent *agent, json_t *degraded)
 {
 	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
 	const struct crier_event_report *reports = crier_probe_report(agent->probe);
+	struct crier_probe_kept kept = {0};
+	int r = crier_probe_self_test(agent->probe, agent->start.layout.primary_root, crier_agent_record, agent, proof, &kept);
 
-	if (crier_probe_self_test(agent->probe, agent->start.layout.primary_root, crier_agent_record, agent, proof) < 0)
-		return; /* could not be tried, e.g. a read-only cgroupfs */
+	crier_agent_feed(agent, CRIER_INPUT_KEPT, kept.count, sizeof(kept.count));
+	if (r < 0)
+		return; /* could not be tried, e.g. no process could be forked */
 	for (size_t i = 0; i < CRIER_PROBE_EVENT_COUNT; i++) {
 		char what[256];
 

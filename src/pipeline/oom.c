@@ -156,8 +156,12 @@ static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data, co
 
 	data->limit.cgroup.id = level->cgroup_id;
 	data->limit.cgroup.version = p->start.layout.memory_is_v2 ? 2 : 1;
-	if (!cgroup)
+	if (!cgroup) {
+		/* every cgroup of a pod is in the tables: what is not, and killed no container, is another's */
+		if (!subject->container && !subject->pod)
+			data->limit.level = CRIER_LEVEL_OTHER;
 		return;
+	}
 	data->limit.level = (uint8_t)level_of(cgroup);
 	if (!cgroup->path)
 		return;

@@ -302,6 +302,19 @@ static void feed_cgroup(struct crier_pipeline *p, const void *bytes, size_t len)
 		crier_arrive_cgroup(p, input->id, input->parent_id, path);
 }
 
+static void feed_kept(struct crier_pipeline *p, const void *bytes, size_t len)
+{
+	uint64_t kept[CRIER_CLASS_COUNT];
+
+	if (len != sizeof(kept))
+		return;
+	memcpy(kept, bytes, sizeof(kept));
+	for (unsigned ring = 0; ring < CRIER_CLASS_COUNT; ring++) {
+		p->account[ring].received += kept[ring];
+		p->account[ring].filtered += kept[ring];
+	}
+}
+
 static uint64_t feed_u64(const void *bytes, size_t len)
 {
 	uint64_t value = 0;
@@ -337,6 +350,7 @@ void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, u
 		if (len == sizeof(struct crier_input_counters))
 			crier_report_counters(p, bytes);
 		break;
+	case CRIER_INPUT_KEPT: feed_kept(p, bytes, len); break;
 	case CRIER_INPUT_ROOM: p->room = feed_u64(bytes, len); break;
 	case CRIER_INPUT_CLOCK: p->emit.unix_offset_ns = feed_u64(bytes, len); break;
 	case CRIER_INPUT_HEALTH: crier_report_health_json(p, text); break;

@@ -45,6 +45,7 @@ struct self_test {
 	pid_t child;
 	uint64_t cgroup_id; /* 0 = none made */
 	struct crier_probe_proof *proof;
+	struct crier_probe_kept kept;
 	uint32_t wanted_mask; /* the control's own mask: what else may pass on */
 	crier_probe_record_fn fn;
 	void *ctx;
@@ -178,10 +179,14 @@ static void take_record(void *ctx, const void *bytes, size_t len)
 	if (len < sizeof(*header))
 		return;
 	event = own_event(test, bytes, len);
+	if (event == CRIER_PROBE_EVENT_COUNT && header->type < 32 && (test->wanted_mask & (1u << header->type))) {
+		test->fn(test->ctx, bytes, len);
+		return;
+	}
 	if (event < CRIER_PROBE_EVENT_COUNT)
 		test->proof[event].fired = true;
-	else if (header->type < 32 && (test->wanted_mask & (1u << header->type)))
-		test->fn(test->ctx, bytes, len);
+	if (header->type >= CRIER_WIRE_EXEC && header->ring < CRIER_CLASS_COUNT)
+		test->kept.count[header->ring]++;
 }
 
 static bool is_proven(const struct self_test *test, const struct crier_event_report *report)
@@ -245,7 +250,8 @@ static void collect(struct crier_probe *probe, struct self_test *test)
 }
 
 int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, crier_probe_record_fn fn,
-			  void *ctx, struct crier_probe_proof ret_proof[CRIER_PROBE_EVENT_COUNT])
+			  void *ctx, struct crier_probe_proof ret_proof[CRIER_PROBE_EVENT_COUNT],
+			  struct crier_probe_kept *ret_kept)
 {
 	struct crier_wire_control *control = crier_probe_control(probe);
 	struct crier_wire_control saved = *control;
@@ -266,5 +272,6 @@ int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, cri
 	    crier_probe_classify(probe, own_cgroup, (enum crier_wire_cgroup_class)own_class) < 0)
 		crier_probe_forget(probe, own_cgroup);
 	memcpy(ret_proof, proof, sizeof(proof));
+	*ret_kept = test.kept;
 	return test.child < 0 ? -EAGAIN : 0;
 }

@@ -18,6 +18,10 @@ class Skip(Exception):
     """The test does not apply here; its text says why."""
 
 
+# A fork bomb's pod tells thousands of lines: the reader of a failure wants the last ones.
+STORY_LINES, STORY_WIDTH = 60, 2000
+
+
 class Env:
     """Lives as long as a module; pods() and extra criers live as long as a test."""
 
@@ -88,8 +92,9 @@ class Env:
         for agent in [self._crier, *self._own]:
             if agent is None:
                 continue
-            told = [str(line) for pod in self._pods for line in agent.events(pod=pod)]
-            parts += [f"# {' '.join(agent.command)}", *told, "# its stderr: " + agent.diagnostics(800)]
+            told = [str(line)[:STORY_WIDTH] for pod in self._pods for line in agent.events(pod=pod)]
+            left_out = [f"# … {len(told) - STORY_LINES} lines before these"] if len(told) > STORY_LINES else []
+            parts += [f"# {' '.join(agent.command)}", *left_out, *told[-STORY_LINES:], "# its stderr: " + agent.diagnostics(800)]
         return "\n".join(parts)
 
     def end_test(self) -> None:

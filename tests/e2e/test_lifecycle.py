@@ -118,7 +118,7 @@ def test_restarts_are_linked(env: Env) -> None:
 
 def test_what_is_known_of_the_pod(env: Env) -> None:
     labels = {"app": "cart", "pod-template-hash": "7d9f8b6c5", "app.kubernetes.io/version": "1.8.2", "secret-team": "x"}
-    pod = env.pod("cart-7d9f8b6c5-abcde", namespace="prod", labels=labels)
+    pod = env.pod("cart-7d9f8b6c5-x2x4k", namespace="prod", labels=labels)
     container = pod.start("app", "run", memory=64 * MIB, cpu_quota_us=50_000)
     line = env.crier.wait_event("container.started", container=container)
     belongs(line, container)
