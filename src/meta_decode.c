@@ -95,7 +95,7 @@ static bool read_labels(struct reader *reader, struct crier_meta_labels *ret_lab
 	return true;
 }
 
-static bool read_struct(struct reader *reader, const struct layout *layout, char *base);
+static bool read_struct(struct reader *reader, const struct layout *layout, char *base, uint64_t last);
 
 static bool read_field(const struct field *field, struct item *item, char *member)
 {
@@ -107,15 +107,14 @@ static bool read_field(const struct field *field, struct item *item, char *membe
 	case KIND_TEXT: return item->is_bytes && read_text(&item->inner, (struct crier_slice *)member);
 	case KIND_LABELS: return item->is_bytes && read_labels(&item->inner, (void *)member);
 	default:
-		return item->is_bytes && read_struct(&item->inner, crier_meta_layout_of(field->kind), member);
+		return item->is_bytes &&
+		       read_struct(&item->inner, crier_meta_layout_of(field->kind), member, 0);
 	}
 }
 
-/* Depth is bounded by the layouts: what is not in them is skipped, not entered. */
-static bool read_struct(struct reader *reader, const struct layout *layout, char *base)
+/* Numbers ascend from `last`. Depth is bounded by the layouts: what is not in them is skipped, not entered. */
+static bool read_struct(struct reader *reader, const struct layout *layout, char *base, uint64_t last)
 {
-	uint64_t last = 0;
-
 	while (reader->pos < reader->end) {
 		const struct field *field = NULL;
 		struct item item;
@@ -147,7 +146,7 @@ static bool read_message(struct reader *reader, struct crier_meta_message *messa
 			*reader = ahead;
 		}
 	}
-	if (!read_struct(reader, &crier_meta_layout, (char *)message))
+	if (!read_struct(reader, &crier_meta_layout, (char *)message, NUMBER_STATUS))
 		return false;
 	if (message->container.state >= CRIER_STATE_COUNT)
 		message->container.state = CRIER_STATE_UNKNOWN;
