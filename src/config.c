@@ -211,6 +211,13 @@ int crier_config_parse(struct crier_config *config, int argc, char **argv, int *
 	return 0;
 }
 
+bool crier_config_is_flag(const struct crier_config *config, const char *name)
+{
+	const struct crier_option *option = crier_option_find(name, strlen(name));
+
+	return option && crier_bit_get(config->from_flag, crier_option_number(option));
+}
+
 /* ---- relations ---- */
 
 static bool is_known_type(const char *pattern)
@@ -236,7 +243,7 @@ static int validate_filter(const struct crier_config *config, struct crier_err *
 		bool kept = false;
 
 		for (size_t j = 0; j < config->labels.count; j++)
-			kept |= crier_slice_equal(wanted, crier_slice_of(config->labels.items[j]));
+			kept |= crier_pattern_match(config->labels.items[j], wanted);
 		if (!kept)
 			return crier_err_set(err, -EINVAL,
 					     "filter-label: label '%.*s' is not kept; add it to label (the allow-list)",

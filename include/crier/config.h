@@ -120,12 +120,6 @@ struct crier_config {
 int crier_config_init(struct crier_config *config) crier_must_check;
 void crier_config_done(struct crier_config *config);
 
-/** What the caller of the command line must do next. */
-enum crier_cli_action {
-	CRIER_CLI_RUN,	 /* the verb was parsed; go on */
-	CRIER_CLI_EXIT_OK,
-};
-
 /**
  * Set one option by its name, as flag or YAML would. The first item of a list takes the default's place, later ones are added.
  * @return 0; -EINVAL, -ERANGE: err names option, value, what is allowed
@@ -140,6 +134,9 @@ int crier_config_read(struct crier_config *config, const char *path, struct crie
  * read first whatever its place. Positional arguments are left in argv[0..ret_rest).
  */
 int crier_config_parse(struct crier_config *config, int argc, char **argv, int *ret_rest, struct crier_err *err) crier_must_check;
+
+/** True if the option was set by a flag, not by file or default: verbs for people have a default --output of their own. */
+bool crier_config_is_flag(const struct crier_config *config, const char *name);
 
 /** Relations between options (exit ratio below enter ratio, …). */
 int crier_config_validate(const struct crier_config *config, struct crier_err *err) crier_must_check;

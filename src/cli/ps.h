@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crier ps: gathering and printing. Private to src/cli/ps*.c. */
+#ifndef CRIER_CLI_PS_H
+#define CRIER_CLI_PS_H
+
+#include "crier/config.h"
+#include "crier/index.h"
+
+/** Text columns, wide as what stands in them. Control characters become spaces. @return enum crier_exit */
+int crier_ps_print_text(struct crier_index *index);
+int crier_ps_print_json(struct crier_index *index);
+
+#endif
