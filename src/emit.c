@@ -123,8 +123,12 @@ static void put_data(struct crier_emit_line *line, const struct crier_event *eve
 {
 	size_t before = line->buf.len;
 
-	if (event->data)
-		CRIER_EMIT_OBJECT(line, "data", crier_type_info(event->type)->data, event->data);
+	if (event->data) {
+		struct crier_field field = {CRIER_FIELD_KEY("data"),
+					    .sub = crier_type_info(event->type)->data};
+
+		crier_emit_object(line, &field, event->data);
+	}
 	if (line->buf.len == before)
 		crier_buf_put_str(&line->buf, ",\"data\":{}");
 }
@@ -143,7 +147,8 @@ static void put_line(struct crier_emit_line *line, const struct crier_event *eve
 {
 	put_head(line, event, seq);
 	CRIER_EMIT_OBJECT(line, "process", crier_process_fields, &event->process);
-	CRIER_EMIT_OBJECT(line, "actor", crier_actor_fields, &event->actor);
+	if (event->actor.pid != CRIER_UNKNOWN_U64 || event->actor.container_id.ptr)
+		CRIER_EMIT_OBJECT(line, "actor", crier_actor_fields, &event->actor);
 	put_cgroup(line, event);
 	crier_emit_container(line, event);
 	put_resources(line);

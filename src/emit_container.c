@@ -7,9 +7,9 @@
 
 #include "emit_line.h"
 
-/* What container->fragment[] points at; the texts follow in this order. */
+/* What container->fragment[] points at. The texts follow: both blocks, the paths, and the names they were made with. */
 struct fragment {
-	uint32_t container_len, pod_len, sanitized_len, truncated_len;
+	uint32_t blocks_len, sanitized_len, truncated_len, cluster_len, node_len;
 	const struct crier_pod *pod; /* it was rendered with this pod */
 	uint8_t label_keys;
 	bool too_long; /* above CRIER_LINE_MAX: to be rendered for each line, cut */
@@ -44,43 +44,89 @@ static void put_pod(struct crier_emit_line *line, const struct crier_container *
 	crier_emit_fields(line, crier_k8s_pod_fields, &view);
 }
 
+/* `,"k8s":{…}`: cluster and node, then the pod's part. */
+static void put_k8s(struct crier_emit_line *line, const struct crier_container *container,
+		    const struct crier_pod *pod)
+{
+	struct crier_view_node node = {line->options->cluster_name, line->options->node_name};
+	struct crier_emit_place place = {.key = "k8s"};
+	struct crier_buf *buf = &line->buf;
+	size_t before = buf->len;
+
+	crier_buf_put_str(buf, ",\"k8s\":");
+	size_t start = buf->len;
+
+	line->place = &place;
+	crier_emit_fields(line, crier_k8s_node_fields, &node);
+	put_pod(line, container, pod);
+	line->place = NULL;
+	if (buf->len == start) {
+		buf->len = before;
+		return;
+	}
+	buf->data[start] = '{';
+	crier_buf_put_char(buf, '}');
+}
+
+static void put_blocks(struct crier_emit_line *line, const struct crier_container *container,
+		       const struct crier_pod *pod)
+{
+	if (container)
+		CRIER_EMIT_OBJECT(line, "container", crier_container_fields, container);
+	put_k8s(line, container, pod);
+}
+
 static const struct fragment *render(const struct crier_emit_line *line, struct crier_container *container)
 {
-	struct crier_emit_place k8s = {.key = "k8s"};
+	const struct crier_emit_options *options = line->options;
 	struct crier_emit_line scratch;
 	char storage[CRIER_LINE_MAX];
-	size_t container_len;
 
-	crier_emit_line_init(&scratch, line->options, line->lean, CRIER_CUT_NONE, storage, sizeof(storage));
-	CRIER_EMIT_OBJECT(&scratch, "container", crier_container_fields, container);
-	container_len = scratch.buf.len;
-	scratch.place = &k8s;
-	put_pod(&scratch, container, container->pod);
+	crier_emit_line_init(&scratch, options, line->lean, CRIER_CUT_NONE, storage, sizeof(storage));
+	put_blocks(&scratch, container, container->pod);
 
 	bool too_long = scratch.buf.overflow;
-	size_t len = too_long ? 0 : scratch.buf.len + scratch.sanitized.buf.len + scratch.truncated.buf.len;
+	struct fragment head = {
+		.blocks_len = too_long ? 0 : (uint32_t)scratch.buf.len,
+		.sanitized_len = (uint32_t)scratch.sanitized.buf.len,
+		.truncated_len = (uint32_t)scratch.truncated.buf.len,
+		.cluster_len = (uint32_t)options->cluster_name.len,
+		.node_len = (uint32_t)options->node_name.len,
+		.pod = container->pod,
+		.label_keys = (uint8_t)options->label_keys,
+		.too_long = too_long,
+	};
+	size_t len = (size_t)head.blocks_len + head.sanitized_len + head.truncated_len + head.cluster_len +
+		     head.node_len;
 	struct fragment *fragment = malloc(sizeof(*fragment) + len);
+	struct crier_buf text;
 
 	if (!fragment)
 		return NULL;
-	*fragment = (struct fragment){.pod = container->pod,
-				      .label_keys = (uint8_t)line->options->label_keys,
-				      .too_long = too_long};
-	if (!too_long) {
-		struct crier_buf text;
-
-		crier_buf_init(&text, fragment->text, len);
-		crier_buf_put(&text, scratch.buf.data, scratch.buf.len);
-		crier_buf_put(&text, scratch.sanitized.buf.data, scratch.sanitized.buf.len);
-		crier_buf_put(&text, scratch.truncated.buf.data, scratch.truncated.buf.len);
-		fragment->container_len = (uint32_t)container_len;
-		fragment->pod_len = (uint32_t)(scratch.buf.len - container_len);
-		fragment->sanitized_len = (uint32_t)scratch.sanitized.buf.len;
-		fragment->truncated_len = (uint32_t)scratch.truncated.buf.len;
-	}
+	*fragment = head;
+	crier_buf_init(&text, fragment->text, len);
+	crier_buf_put(&text, scratch.buf.data, head.blocks_len);
+	crier_buf_put(&text, scratch.sanitized.buf.data, head.sanitized_len);
+	crier_buf_put(&text, scratch.truncated.buf.data, head.truncated_len);
+	crier_buf_put_slice(&text, options->cluster_name);
+	crier_buf_put_slice(&text, options->node_name);
 	container->fragment[line->lean] = (char *)fragment;
 	container->fragment_len[line->lean] = (uint32_t)(sizeof(*fragment) + len);
 	return fragment;
+}
+
+/* Made of what would be used now? The container's and the pod's versions are looked at before. */
+static bool is_current(const struct fragment *fragment, const struct crier_emit_options *options,
+		       const struct crier_pod *pod)
+{
+	const char *names =
+		fragment->text + fragment->blocks_len + fragment->sanitized_len + fragment->truncated_len;
+	struct crier_slice cluster = {names, fragment->cluster_len};
+	struct crier_slice node = {names + fragment->cluster_len, fragment->node_len};
+
+	return fragment->pod == pod && fragment->label_keys == options->label_keys &&
+	       crier_slice_equal(cluster, options->cluster_name) &&
+	       crier_slice_equal(node, options->node_name);
 }
 
 static void forget(struct crier_container *container)
@@ -99,8 +145,7 @@ static const struct fragment *get(const struct crier_emit_line *line, struct cri
 
 	if (container->fragment_version == container->version &&
 	    container->fragment_pod_version == pod_version) {
-		if (fragment && fragment->pod == container->pod &&
-		    fragment->label_keys == line->options->label_keys)
+		if (fragment && is_current(fragment, line->options, container->pod))
 			return fragment;
 		if (!fragment)
 			return render(line, container);
@@ -111,57 +156,26 @@ static const struct fragment *get(const struct crier_emit_line *line, struct cri
 	return render(line, container);
 }
 
-/* `,"k8s":{` cluster and node, then the pod's part; closed if anything is in it. */
-static void put_k8s(struct crier_emit_line *line, const struct crier_event *event,
-		    const struct fragment *fragment)
-{
-	struct crier_view_node node = {line->options->cluster_name, line->options->node_name};
-	struct crier_emit_place place = {.key = "k8s"};
-	struct crier_buf *buf = &line->buf;
-	size_t before = buf->len;
-
-	crier_buf_put_str(buf, ",\"k8s\":");
-	size_t start = buf->len;
-
-	line->place = &place;
-	crier_emit_fields(line, crier_k8s_node_fields, &node);
-	if (fragment)
-		crier_buf_put(buf, fragment->text + fragment->container_len, fragment->pod_len);
-	else
-		put_pod(line, event->container,
-			event->pod	   ? event->pod
-			: event->container ? event->container->pod
-					   : NULL);
-	line->place = NULL;
-	if (buf->len == start) {
-		buf->len = before;
-		return;
-	}
-	buf->data[start] = '{';
-	crier_buf_put_char(buf, '}');
-}
-
 void crier_emit_container(struct crier_emit_line *line, const struct crier_event *event)
 {
+	const struct crier_container *container = event->container;
+	const struct crier_pod *pod = event->pod ? event->pod : container ? container->pod : NULL;
 	const struct fragment *fragment = NULL;
 
-	if (event->container && line->cut == CRIER_CUT_NONE &&
-	    (!event->pod || event->pod == event->container->pod)) {
-		/* the event does not change what it is about; its container keeps a rendering of itself */
-		fragment = get(line, (struct crier_container *)event->container);
-		if (fragment && fragment->too_long) {
-			line->buf.overflow = true; /* next cut, without */
-			return;
-		}
+	/* The event does not change what it is about: its container keeps a rendering of itself. */
+	if (container && line->cut == CRIER_CUT_NONE && pod == container->pod)
+		fragment = get(line, (struct crier_container *)container);
+	if (!fragment) {
+		put_blocks(line, container, pod);
+		return;
 	}
-	if (fragment) {
-		const char *paths = fragment->text + fragment->container_len + fragment->pod_len;
+	if (fragment->too_long) {
+		line->buf.overflow = true; /* the next cut does without it */
+		return;
+	}
+	const char *paths = fragment->text + fragment->blocks_len;
 
-		crier_buf_put(&line->buf, fragment->text, fragment->container_len);
-		crier_buf_put(&line->sanitized.buf, paths, fragment->sanitized_len);
-		crier_buf_put(&line->truncated.buf, paths + fragment->sanitized_len, fragment->truncated_len);
-	} else if (event->container) {
-		CRIER_EMIT_OBJECT(line, "container", crier_container_fields, event->container);
-	}
-	put_k8s(line, event, fragment);
+	crier_buf_put(&line->buf, fragment->text, fragment->blocks_len);
+	crier_buf_put(&line->sanitized.buf, paths, fragment->sanitized_len);
+	crier_buf_put(&line->truncated.buf, paths + fragment->sanitized_len, fragment->truncated_len);
 }

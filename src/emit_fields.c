@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a struct as JSON by its table. Every key is written with a comma before it; the first one becomes the brace. */
-#include <math.h>
-
+/*
+ * Writes a struct as JSON by its table. Every key is written with a comma before it; the first one becomes the brace.
+ * The place to write to is kept in a register: a length in memory that each step reads and writes would cost more than
+ * the bytes do.
+ */
 #include "crier/base/json.h"
 #include "emit_line.h"
-
-#define EXACT_MAX (1ULL << 53) /* a double holds every integer up to here */
+#include "emit_put.h"
 
 void crier_emit_line_init(struct crier_emit_line *line, const struct crier_emit_options *options, bool lean,
 			  uint8_t cut, char *storage, size_t cap)
@@ -19,475 +20,209 @@ void crier_emit_line_init(struct crier_emit_line *line, const struct crier_emit_
 	line->cut = cut;
 }
 
-/* ---- paths ---- */
-
-static void put_place(struct crier_buf *buf, const struct crier_emit_place *place)
+static inline bool is_ordinary(const struct crier_emit_line *line, const struct crier_field *field,
+			       uint64_t value)
 {
-	if (!place)
-		return;
-	put_place(buf, place->up);
-	if (place->key)
-		crier_buf_put_str(buf, place->key);
-	else
-		crier_buf_put_u64(buf, place->index);
-	crier_buf_put_char(buf, '.');
+	return line->lean && field->lean_skip && value + 1 == field->lean_skip;
 }
 
-void crier_emit_path(const struct crier_emit_line *line, struct crier_emit_paths *paths, const char *key)
+static inline char *put_number(char *p, const struct crier_field *field, uint64_t value)
 {
-	char text[256];
-	struct crier_buf path;
-
-	crier_buf_init(&path, text, sizeof(text));
-	crier_buf_put_str(&path, ",\"");
-	put_place(&path, line->place);
-	crier_buf_put_str(&path, key);
-	crier_buf_put_char(&path, '"');
-	if (path.overflow)
-		paths->buf.overflow = true;
-	else if (!memmem(paths->buf.data, paths->buf.len, path.data, path.len))
-		crier_buf_put(&paths->buf, path.data, path.len);
+	return crier_digits_put(put_key_at(p, field), value);
 }
 
-/* ---- values ---- */
-
-static inline void put_key(struct crier_emit_line *line, const struct crier_field *field)
+static char *put_signed(char *p, const struct crier_field *field, int64_t value)
 {
-	crier_buf_put(&line->buf, field->json, field->json_len);
+	p = put_key_at(p, field);
+	if (value < 0)
+		*p++ = '-';
+	return crier_digits_put(p, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
 }
 
-static size_t text_max(const struct crier_emit_line *line, size_t max)
+/* A number that may pass 2^53: as a string. */
+static inline char *put_id(char *p, const struct crier_field *field, uint64_t value)
 {
-	static const uint16_t limits[CRIER_CUT_COUNT] = {UINT16_MAX, UINT16_MAX, 512, 128, 24};
-
-	return crier_min(max, (size_t)limits[line->cut]);
+	p = put_key_at(p, field);
+	*p++ = '"';
+	p = crier_digits_put(p, value);
+	*p++ = '"';
+	return p;
 }
 
-static size_t items_max(const struct crier_emit_line *line, size_t max)
-{
-	static const uint16_t limits[CRIER_CUT_COUNT] = {UINT16_MAX, UINT16_MAX, 16, 8, 2};
-
-	return crier_min(max, (size_t)limits[line->cut]);
-}
-
-static void put_hex(struct crier_emit_line *line, const char *key, struct crier_slice text)
-{
-	crier_buf_put_str(&line->buf, ",\"");
-	crier_buf_put_str(&line->buf, key);
-	crier_buf_put_str(&line->buf, "_hex\":");
-	crier_json_hex(&line->buf, text, CRIER_HEX_MAX);
-}
-
-static void put_text(struct crier_emit_line *line, const struct crier_field *field, struct crier_slice text,
-		     size_t max)
-{
-	unsigned flags;
-
-	if (!text.ptr)
-		return;
-	put_key(line, field);
-	flags = crier_json_string(&line->buf, text, max);
-	if (__builtin_expect(flags == 0, 1))
-		return;
-	if (flags & CRIER_JSON_TRUNCATED)
-		crier_emit_path(line, &line->truncated, field->key);
-	if (flags & CRIER_JSON_SANITIZED) {
-		put_hex(line, field->key, text);
-		crier_emit_path(line, &line->sanitized, field->key);
-	}
-}
-
-static void put_ratio(struct crier_emit_line *line, const struct crier_field *field, double ratio)
-{
-	struct crier_buf *buf = &line->buf;
-	uint64_t whole, rest;
-
-	if (!(ratio >= 0) || ratio > 1e9) /* NaN too */
-		return;
-	uint64_t scaled = (uint64_t)(ratio * 10000 + 0.5);
-
-	whole = scaled / 10000;
-	rest = scaled % 10000;
-	put_key(line, field);
-	crier_buf_put_u64(buf, whole);
-	if (!rest)
-		return;
-	char digits[5] = {'.', (char)('0' + rest / 1000), (char)('0' + rest / 100 % 10),
-			  (char)('0' + rest / 10 % 10), (char)('0' + rest % 10)};
-	size_t len = 5;
-
-	while (digits[len - 1] == '0')
-		len--;
-	crier_buf_put(buf, digits, len);
-}
-
-static void put_quoted(struct crier_emit_line *line, const struct crier_field *field, uint64_t value)
-{
-	put_key(line, field);
-	crier_buf_put_char(&line->buf, '"');
-	crier_buf_put_u64(&line->buf, value);
-	crier_buf_put_char(&line->buf, '"');
-}
-
-static void put_numbered(struct crier_emit_line *line, const struct crier_field *field, const char *infix,
-			 uint64_t number)
-{
-	if (number > EXACT_MAX)
-		return;
-	put_key(line, field);
-	crier_buf_put_char(&line->buf, '"');
-	crier_buf_put_str(&line->buf, line->options->instance);
-	crier_buf_put_str(&line->buf, infix);
-	crier_buf_put_u64(&line->buf, number);
-	crier_buf_put_char(&line->buf, '"');
-}
-
-static void put_process_key(struct crier_emit_line *line, const struct crier_field *field,
-			    const struct crier_process_key *key)
-{
-	struct crier_buf *buf = &line->buf;
-
-	if (!key->pid)
-		return;
-	put_key(line, field);
-	crier_buf_put_char(buf, '"');
-	crier_buf_put_str(buf, line->options->boot);
-	crier_buf_put_char(buf, ':');
-	crier_buf_put_u64(buf, key->pid);
-	crier_buf_put_char(buf, ':');
-	crier_buf_put_u64(buf, key->start_ns);
-	crier_buf_put_char(buf, '"');
-}
-
-static void put_slot(struct crier_emit_line *line, const struct crier_field *field,
-		     const struct crier_slot_name *slot)
-{
-	if (!slot->pod_uid.len || !slot->container_name.len)
-		return;
-	put_key(line, field);
-	crier_buf_put_char(&line->buf, '"');
-	/* both parts are told elsewhere: what was replaced or cut is said there */
-	(void)crier_json_escape(&line->buf, slot->pod_uid, text_max(line, CRIER_UID_MAX));
-	crier_buf_put_char(&line->buf, '/');
-	(void)crier_json_escape(&line->buf, slot->container_name, text_max(line, CRIER_NAME_MAX));
-	crier_buf_put_char(&line->buf, '"');
-}
-
-static struct crier_slice basename_of(struct crier_slice path)
-{
-	const char *slash = path.len ? memrchr(path.ptr, '/', path.len) : NULL;
-
-	if (!slash)
-		return path;
-	return (struct crier_slice){slash + 1, path.len - (size_t)(slash + 1 - path.ptr)};
-}
-
-static void put_basename(struct crier_emit_line *line, const struct crier_field *field,
-			 struct crier_slice path)
-{
-	struct crier_slice name = basename_of(path);
-
-	if (!name.len)
-		return;
-	put_key(line, field);
-	(void)crier_json_string(&line->buf, name, text_max(line, field->max));
-}
-
-/* ---- containers of values ---- */
-
-/* A key's bytes within the buffer, to find one that is there twice. */
-struct written {
-	size_t start, len;
-};
-
-static bool is_written(const struct crier_buf *buf, const struct written *keys, size_t count,
-		       struct written key)
-{
-	for (size_t i = 0; i < count; i++)
-		if (keys[i].len == key.len &&
-		    memcmp(buf->data + keys[i].start, buf->data + key.start, key.len) == 0)
-			return true;
-	return false;
-}
-
-/* Writes `,"key<suffix>":`, or nothing if the object has this key already. @return whether it was written */
-static bool put_label_key(struct crier_emit_line *line, struct crier_slice key, const char *suffix,
-			  struct written *keys, size_t *count)
-{
-	struct crier_buf *buf = &line->buf;
-	size_t before = buf->len;
-
-	crier_buf_put_char(buf, ',');
-	struct written written = {.start = buf->len};
-
-	crier_buf_put_char(buf, '"');
-	if (line->options->label_keys == CRIER_LABEL_KEYS_UNDERSCORE) {
-		for (size_t i = 0; i < crier_min(key.len, (size_t)320); i++) {
-			unsigned char c = (unsigned char)key.ptr[i];
-			bool word =
-				(c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-
-			crier_buf_put_char(buf, word ? (char)c : '_');
-		}
-	} else {
-		(void)crier_json_escape(buf, key, 320); /* prefix 253, slash, name 63 */
-	}
-	crier_buf_put_str(buf, suffix);
-	crier_buf_put_char(buf, '"');
-	written.len = buf->len - written.start;
-	if (is_written(buf, keys, *count, written)) {
-		buf->len = before;
-		return false;
-	}
-	keys[(*count)++] = written;
-	crier_buf_put_char(buf, ':');
-	return true;
-}
-
-static void put_labels(struct crier_emit_line *line, const struct crier_field *field,
-		       const struct crier_meta_labels *labels)
-{
-	struct written keys[2 * CRIER_META_LABELS_MAX];
-	unsigned flags[CRIER_META_LABELS_MAX] = {0};
-	size_t count = 0;
-
-	if (!labels || !labels->count)
-		return;
-	if (line->cut >= CRIER_CUT_LABELS) {
-		crier_emit_path(line, &line->truncated, field->key);
-		return;
-	}
-	put_key(line, field);
-	size_t start = line->buf.len;
-	size_t kept = crier_min(labels->count, (size_t)CRIER_META_LABELS_MAX);
-
-	for (size_t i = 0; i < kept; i++) {
-		const struct crier_meta_label *label = &labels->items[i];
-
-		if (!put_label_key(line, label->key, "", keys, &count))
-			continue; /* twice, or alike once written: the first stays */
-		flags[i] = crier_json_string(&line->buf, label->value.ptr ? label->value : CRIER_SLICE(""),
-					     CRIER_NAME_MAX);
-		if (!crier_utf8_is_valid(label->key))
-			crier_emit_path(line, &line->sanitized, field->key);
-		if (flags[i] & CRIER_JSON_TRUNCATED || label->key.len > 320)
-			crier_emit_path(line, &line->truncated, field->key);
-	}
-	for (size_t i = 0; i < kept; i++) {
-		if (!(flags[i] & CRIER_JSON_SANITIZED))
-			continue;
-		crier_emit_path(line, &line->sanitized, field->key);
-		if (put_label_key(line, labels->items[i].key, "_hex", keys, &count))
-			crier_json_hex(&line->buf, labels->items[i].value, CRIER_HEX_MAX);
-	}
-	if (line->buf.len == start)
-		return; /* overflow */
-	line->buf.data[start] = '{';
-	crier_buf_put_char(&line->buf, '}');
-}
-
-static void put_texts(struct crier_emit_line *line, const struct crier_field *field,
-		      const struct crier_slice *items, size_t count)
-{
-	size_t kept = crier_min(count, items_max(line, field->max));
-	unsigned flags = kept < count ? CRIER_JSON_TRUNCATED : 0;
-
-	if (!items || !count)
-		return;
-	put_key(line, field);
-	for (size_t i = 0; i < kept; i++) {
-		crier_buf_put_char(&line->buf, i ? ',' : '[');
-		flags |= crier_json_string(&line->buf, items[i].ptr ? items[i] : CRIER_SLICE(""),
-					   text_max(line, CRIER_TEXT_MAX));
-	}
-	crier_buf_put_char(&line->buf, ']');
-	if (flags & CRIER_JSON_TRUNCATED)
-		crier_emit_path(line, &line->truncated, field->key);
-	if (!(flags & CRIER_JSON_SANITIZED))
-		return;
-	crier_emit_path(line, &line->sanitized, field->key);
-	crier_buf_put_str(&line->buf, ",\"");
-	crier_buf_put_str(&line->buf, field->key);
-	crier_buf_put_str(&line->buf, "_hex\":{");
-	bool first = true;
-
-	for (size_t i = 0; i < kept; i++) {
-		struct crier_slice text = {items[i].ptr,
-					   crier_min(items[i].len, text_max(line, CRIER_TEXT_MAX))};
-
-		if (crier_utf8_is_valid(text))
-			continue;
-		crier_buf_put_str(&line->buf, first ? "\"" : ",\"");
-		crier_buf_put_u64(&line->buf, i);
-		crier_buf_put_str(&line->buf, "\":");
-		crier_json_hex(&line->buf, text, CRIER_HEX_MAX);
-		first = false;
-	}
-	crier_buf_put_char(&line->buf, '}');
-}
-
-static void put_array(struct crier_emit_line *line, const struct crier_field *field, const char *items,
-		      size_t count)
-{
-	size_t kept = crier_min(count, items_max(line, field->max));
-	struct crier_emit_place array = {.up = line->place, .key = field->key};
-	struct crier_emit_place item = {.up = &array};
-
-	if (!items || !count)
-		return;
-	if (kept < count)
-		crier_emit_path(line, &line->truncated, field->key);
-	put_key(line, field);
-	line->place = &item;
-	for (; item.index < kept; item.index++) {
-		crier_buf_put_char(&line->buf, item.index ? ',' : '[');
-		size_t start = line->buf.len;
-
-		crier_emit_fields(line, field->sub, items + item.index * field->item_size);
-		if (line->buf.len == start)
-			crier_buf_put_char(&line->buf, '{');
-		else
-			line->buf.data[start] = '{';
-		crier_buf_put_char(&line->buf, '}');
-	}
-	line->place = array.up;
-	crier_buf_put_char(&line->buf, ']');
-}
-
-void crier_emit_object(struct crier_emit_line *line, const char *name, const char *json, size_t json_len,
-		       const struct crier_field *table, const void *object)
-{
-	struct crier_buf *buf = &line->buf;
-	struct crier_emit_place place = {.up = line->place, .key = name};
-	size_t before = buf->len;
-
-	crier_buf_put(buf, json, json_len);
-	size_t start = buf->len;
-
-	line->place = &place;
-	crier_emit_fields(line, table, object);
-	line->place = place.up;
-	if (buf->len == start) {
-		buf->len = before;
-		return;
-	}
-	buf->data[start] = '{';
-	crier_buf_put_char(buf, '}');
-}
-
-static void put_number(struct crier_emit_line *line, const struct crier_field *field, uint64_t value)
-{
-	if (value > EXACT_MAX || (line->lean && field->lean_skip && value + 1 == field->lean_skip))
-		return;
-	put_key(line, field);
-	crier_buf_put_u64(&line->buf, value);
-}
-
-static void put_signed(struct crier_emit_line *line, const struct crier_field *field, int64_t value)
-{
-	if (value > (int64_t)EXACT_MAX || value < -(int64_t)EXACT_MAX)
-		return;
-	put_key(line, field);
-	crier_buf_put_i64(&line->buf, value);
-}
-
-/* Trusted words: nothing to escape. */
-static void put_word(struct crier_emit_line *line, const struct crier_field *field, const char *word)
+/* Trusted words: nothing to escape. Longer ones than PUT_WORD_MAX do not exist. */
+static inline char *put_word(char *p, const struct crier_field *field, const char *word)
 {
 	if (!word)
-		return;
-	put_key(line, field);
-	crier_buf_put_char(&line->buf, '"');
-	crier_buf_put_str(&line->buf, word);
-	crier_buf_put_char(&line->buf, '"');
+		return p;
+	p = put_key_at(p, field);
+	*p++ = '"';
+	p = put_short_at(p, word, strnlen(word, PUT_WORD_MAX));
+	*p++ = '"';
+	return p;
 }
 
-static void put_enum(struct crier_emit_line *line, const struct crier_field *field, uint8_t value)
+static inline char *put_bool(char *p, const struct crier_field *field, uint8_t value)
 {
-	if (value >= field->max || (line->lean && field->lean_skip && value + 1 == field->lean_skip))
-		return;
-	put_word(line, field, field->names[value]);
+	p = put_key_at(p, field);
+	memcpy(p, value ? "true" : "fals", 4);
+	p[4] = 'e';
+	return p + (value ? 4 : 5);
 }
 
-static void put_bool(struct crier_emit_line *line, const struct crier_field *field, uint8_t value)
+/* `"<instance><infix><number>"` */
+static inline char *put_numbered(char *p, const struct crier_field *field, const char instance[9],
+				 bool is_incident, uint64_t number)
 {
-	if (value > 1 || (!value && field->kind == CRIER_FIELD_FLAG))
-		return;
-	put_key(line, field);
-	if (value)
-		crier_buf_put(&line->buf, "true", 4);
-	else
-		crier_buf_put(&line->buf, "false", 5);
+	p = put_key_at(p, field);
+	*p++ = '"';
+	memcpy(p, instance, 8);
+	p += 8;
+	*p++ = '-';
+	if (is_incident)
+		*p++ = 'i';
+	p = crier_digits_put(p, number);
+	*p++ = '"';
+	return p;
+}
+
+static inline char *put_process_key(char *p, const struct crier_field *field, const char boot[9],
+				    const struct crier_process_key *key)
+{
+	p = put_key_at(p, field);
+	*p++ = '"';
+	memcpy(p, boot, 8);
+	p[8] = ':';
+	p = crier_digits_put(p + 9, key->pid);
+	*p++ = ':';
+	p = crier_digits_put(p, key->start_ns);
+	*p++ = '"';
+	return p;
+}
+
+/* @return the end, or NULL if the text is not clean, too long, or room is short: then the general way has to be taken */
+static inline char *put_clean(char *p, const char *end, const struct crier_field *field,
+			      struct crier_slice text, size_t max)
+{
+	if (text.len > max || (size_t)(end - p) < text.len + PUT_ROOM)
+		return NULL;
+	p = put_key_at(p, field);
+	*p++ = '"';
+	if (!crier_json_copy_clean(p, text))
+		return NULL;
+	p += text.len;
+	*p++ = '"';
+	return p;
+}
+
+static char *put_fields(struct crier_emit_line *line, const struct crier_field *table, const void *object,
+			char *p);
+
+static inline char *put_object(struct crier_emit_line *line, const struct crier_field *field,
+			       const void *object, char *p)
+{
+	struct crier_emit_place place = {.up = line->place, .key = field->key};
+	char *start = put_key_at(p, field);
+
+	line->place = &place;
+	char *end = put_fields(line, field->sub, object, start);
+
+	line->place = place.up;
+	if (end == start)
+		return p;
+	*start = '{';
+	*end = '}'; /* there is room: see put_fields */
+	return end + 1;
+}
+
+/* Kinds that take more than a few moves. */
+static char *put_general(struct crier_emit_line *line, const struct crier_field *field, const void *object,
+			 char *p)
+{
+	put_end(&line->buf, p);
+	crier_emit_value(line, field, object);
+	return put_at(&line->buf);
+}
+
+#define VALUE(type) (*(const type *)value)
+
+static char *put_fields(struct crier_emit_line *line, const struct crier_field *table, const void *object,
+			char *p)
+{
+	/* The last bytes are never used but for closing braces: a line that comes so near is cut. */
+	const char *end = line->buf.data + line->buf.cap - PUT_BRACES;
+
+	for (const struct crier_field *field = table; field->kind != CRIER_FIELD_END; field++) {
+		const char *value = (const char *)object + field->offset;
+		char *q;
+
+		if (field->full_only && line->lean)
+			continue;
+		if (__builtin_expect(end - p < PUT_ROOM, 0)) {
+			line->buf.overflow = true;
+			return p;
+		}
+		switch ((enum crier_field_kind)field->kind) {
+		case CRIER_FIELD_UINT:
+			if (VALUE(uint64_t) <= CRIER_EXACT_MAX && !is_ordinary(line, field, VALUE(uint64_t)))
+				p = put_number(p, field, VALUE(uint64_t));
+			break;
+		case CRIER_FIELD_INT:
+			if (VALUE(int64_t) <= (int64_t)CRIER_EXACT_MAX &&
+			    VALUE(int64_t) >= -(int64_t)CRIER_EXACT_MAX)
+				p = put_signed(p, field, VALUE(int64_t));
+			break;
+		case CRIER_FIELD_ID:
+			if (VALUE(uint64_t) != CRIER_UNKNOWN_U64)
+				p = put_id(p, field, VALUE(uint64_t));
+			break;
+		case CRIER_FIELD_BOOL:
+			if (VALUE(uint8_t) <= 1)
+				p = put_bool(p, field, VALUE(uint8_t));
+			break;
+		case CRIER_FIELD_FLAG:
+			if (VALUE(uint8_t) == 1)
+				p = put_bool(p, field, 1);
+			break;
+		case CRIER_FIELD_ENUM:
+			if (VALUE(uint8_t) < field->max && !is_ordinary(line, field, VALUE(uint8_t)))
+				p = put_word(p, field, field->names[VALUE(uint8_t)]);
+			break;
+		case CRIER_FIELD_NAME: p = put_word(p, field, VALUE(char *const)); break;
+		case CRIER_FIELD_EVENT_ID:
+		case CRIER_FIELD_INCIDENT_ID:
+			if (VALUE(uint64_t) <= CRIER_EXACT_MAX)
+				p = put_numbered(p, field, line->options->instance,
+						 field->kind == CRIER_FIELD_INCIDENT_ID, VALUE(uint64_t));
+			break;
+		case CRIER_FIELD_PROCESS_KEY:
+			if (VALUE(struct crier_process_key).pid)
+				p = put_process_key(p, field, line->options->boot,
+						    &VALUE(struct crier_process_key));
+			break;
+		case CRIER_FIELD_TEXT:
+		case CRIER_FIELD_SENTENCE:
+			if (!VALUE(struct crier_slice).ptr)
+				break;
+			q = line->cut ? NULL
+				      : put_clean(p, end, field, VALUE(struct crier_slice), field->max);
+			p = q ? q : put_general(line, field, object, p);
+			break;
+		case CRIER_FIELD_OBJECT: p = put_object(line, field, value, p); break;
+		default: p = put_general(line, field, object, p); break;
+		}
+	}
+	return p;
 }
 
 void crier_emit_fields(struct crier_emit_line *line, const struct crier_field *table, const void *object)
 {
-	for (const struct crier_field *field = table; field->kind != CRIER_FIELD_END; field++) {
-		const char *value = (const char *)object + field->offset;
+	put_end(&line->buf, put_fields(line, table, object, put_at(&line->buf)));
+}
 
-		if (field->full_only && line->lean)
-			continue;
-		switch ((enum crier_field_kind)field->kind) {
-		case CRIER_FIELD_UINT: put_number(line, field, *(const uint64_t *)value); break;
-		case CRIER_FIELD_INT: put_signed(line, field, *(const int64_t *)value); break;
-		case CRIER_FIELD_ID:
-			if (*(const uint64_t *)value != CRIER_UNKNOWN_U64)
-				put_quoted(line, field, *(const uint64_t *)value);
-			break;
-		case CRIER_FIELD_TIME:
-			if (*(const uint64_t *)value != CRIER_UNKNOWN_U64 && *(const uint64_t *)value != 0) {
-				put_key(line, field);
-				crier_json_time(&line->buf, *(const uint64_t *)value);
-			}
-			break;
-		case CRIER_FIELD_BOOL:
-		case CRIER_FIELD_FLAG: put_bool(line, field, *(const uint8_t *)value); break;
-		case CRIER_FIELD_RATIO: put_ratio(line, field, *(const double *)value); break;
-		case CRIER_FIELD_ENUM: put_enum(line, field, *(const uint8_t *)value); break;
-		case CRIER_FIELD_TEXT:
-			put_text(line, field, *(const struct crier_slice *)value, text_max(line, field->max));
-			break;
-		case CRIER_FIELD_SENTENCE:
-			put_key(line, field);
-			(void)crier_json_string(&line->buf, *(const struct crier_slice *)value,
-						text_max(line, field->max));
-			break;
-		case CRIER_FIELD_BASENAME:
-			put_basename(line, field, *(const struct crier_slice *)value);
-			break;
-		case CRIER_FIELD_NAME: put_word(line, field, *(const char *const *)value); break;
-		case CRIER_FIELD_CSTR:
-			put_text(line, field, crier_slice_of(*(const char *const *)value),
-				 text_max(line, field->max));
-			break;
-		case CRIER_FIELD_CHARS:
-			if (*value)
-				put_text(line, field, crier_slice_of(value), SIZE_MAX);
-			break;
-		case CRIER_FIELD_LABELS:
-			put_labels(line, field, *(const struct crier_meta_labels *const *)value);
-			break;
-		case CRIER_FIELD_EVENT_ID: put_numbered(line, field, "-", *(const uint64_t *)value); break;
-		case CRIER_FIELD_INCIDENT_ID:
-			put_numbered(line, field, "-i", *(const uint64_t *)value);
-			break;
-		case CRIER_FIELD_PROCESS_KEY:
-			put_process_key(line, field, (const struct crier_process_key *)value);
-			break;
-		case CRIER_FIELD_SLOT: put_slot(line, field, (const struct crier_slot_name *)value); break;
-		case CRIER_FIELD_OBJECT:
-			crier_emit_object(line, field->key, field->json, field->json_len, field->sub, value);
-			break;
-		case CRIER_FIELD_TEXTS:
-			put_texts(line, field, *(const struct crier_slice *const *)value,
-				  *(const size_t *)((const char *)object + field->count_offset));
-			break;
-		case CRIER_FIELD_ARRAY:
-			put_array(line, field, *(const char *const *)value,
-				  *(const size_t *)((const char *)object + field->count_offset));
-			break;
-		case CRIER_FIELD_END:
-		case CRIER_FIELD_KIND_COUNT: break;
-		}
-	}
+void crier_emit_object(struct crier_emit_line *line, const struct crier_field *field, const void *object)
+{
+	if (line->buf.cap - line->buf.len < PUT_ROOM + PUT_BRACES)
+		line->buf.overflow = true;
+	else
+		put_end(&line->buf, put_object(line, field, object, put_at(&line->buf)));
 }

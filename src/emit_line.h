@@ -7,6 +7,7 @@
 
 #define CRIER_HEX_MAX	64 /* raw bytes shown of a text that was sanitized */
 #define CRIER_PATHS_MAX 1024
+#define CRIER_EXACT_MAX (1ULL << 53) /* a double holds every integer up to here */
 
 /* How hard a line is cut; each step only when the one before left it above CRIER_LINE_MAX. */
 enum crier_cut {
@@ -47,11 +48,16 @@ void crier_emit_line_init(struct crier_emit_line *line, const struct crier_emit_
 /** Write `,"key":value` for each field that is present. */
 void crier_emit_fields(struct crier_emit_line *line, const struct crier_field *table, const void *object);
 
-/** Write `,"key":{…}`, or nothing when no field is present. `key`: `,"name":` as a string literal holds it. */
-void crier_emit_object(struct crier_emit_line *line, const char *name, const char *json, size_t json_len,
-		       const struct crier_field *table, const void *object);
+/** Write `,"key":{…}` by field->sub, or nothing when none of its fields is present. */
+void crier_emit_object(struct crier_emit_line *line, const struct crier_field *field, const void *object);
 #define CRIER_EMIT_OBJECT(line, name, table, object)                                                         \
-	crier_emit_object(line, name, ",\"" name "\":", sizeof(name) + 3, table, object)
+	do {                                                                                                 \
+		static const struct crier_field object_field = {CRIER_FIELD_KEY(name), .sub = (table)};      \
+		crier_emit_object(line, &object_field, object);                                              \
+	} while (0)
+
+/** Write one field of a kind that crier_emit_fields does not write itself. */
+void crier_emit_value(struct crier_emit_line *line, const struct crier_field *field, const void *object);
 
 /** The path of `key` at the present place goes to one of the lists, once. */
 void crier_emit_path(const struct crier_emit_line *line, struct crier_emit_paths *paths, const char *key);

@@ -45,9 +45,9 @@ void crier_put_duration(struct crier_buf *buf, uint64_t ms)
 		crier_buf_put_u64(buf, ms);
 		PUT(buf, " ms");
 	} else if (ms < 60000) {
-		crier_buf_put_u64(buf, ms / 1000);
+		crier_buf_put_u64(buf, (ms + 50) / 1000);
 		crier_buf_put_char(buf, '.');
-		crier_buf_put_u64(buf, ms / 100 % 10);
+		crier_buf_put_u64(buf, (ms + 50) / 100 % 10);
 		PUT(buf, " s");
 	} else if (minutes < 60) {
 		crier_buf_put_u64(buf, minutes);

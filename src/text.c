@@ -6,7 +6,7 @@
 #include "story.h"
 
 #define TYPE_WIDTH  25 /* container.memory_pressure */
-#define PLACE_WIDTH 30
+#define PLACE_WIDTH 29 /* shop/cart-7d9f8b6c5-x2x4k app */
 
 /* ---- story column ---- */
 

@@ -50,9 +50,11 @@ struct crier_slot_name {
 	struct crier_slice pod_uid, container_name;
 };
 
+#define CRIER_FIELD_JSON_MAX 32
+
 struct crier_field {
-	const char *key;  /* JSON key, lower snake case */
-	const char *json; /* the key ready to be copied: ,"key": */
+	const char *key; /* JSON key, lower snake case */
+	char json[CRIER_FIELD_JSON_MAX]; /* the key ready to be copied whole: ,"key": */
 	uint8_t json_len;
 	uint8_t kind;		       /* enum crier_field_kind */
 	uint8_t full_only;	       /* left out of lean renderings */

@@ -1,25 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crier/base/json.h"
 
-#include <assert.h>
-
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the word scan takes the lowest byte for the first");
-
-#define EACH_BYTE(b) (0x0101010101010101ULL * (b))
-
-/*
- * Eight bytes at once: the top bit of each byte that cannot be copied as it is (below 0x20, '"', '\\', 0x7f and above).
- * Only the lowest set bit is exact, since a borrow or carry runs upwards; only that one is used.
- */
-static inline uint64_t unclean(uint64_t word)
-{
-	uint64_t below = word - EACH_BYTE(0x20);
-	uint64_t quote = (word ^ EACH_BYTE('"')) - EACH_BYTE(1);
-	uint64_t backslash = (word ^ EACH_BYTE('\\')) - EACH_BYTE(1);
-	uint64_t above = word | (word + EACH_BYTE(1));
-
-	return (below | quote | backslash | above) & EACH_BYTE(0x80);
-}
+#include "crier/base/digits.h"
 
 static inline bool is_clean(unsigned char c)
 {
@@ -34,7 +16,7 @@ static inline size_t clean_run(const char *p, size_t len)
 
 	for (; len - i >= 8; i += 8) {
 		memcpy(&word, p + i, 8);
-		uint64_t hit = unclean(word);
+		uint64_t hit = crier_json_unclean(word);
 
 		if (hit)
 			return i + (size_t)__builtin_ctzll(hit) / 8;
@@ -173,7 +155,8 @@ unsigned crier_json_escape(struct crier_buf *buf, struct crier_slice text, size_
 	return flags;
 }
 
-unsigned crier_json_string(struct crier_buf *buf, struct crier_slice text, size_t max_bytes)
+/* The general way: some bytes have to be escaped, replaced or cut, or room is short. */
+static unsigned put_string(struct crier_buf *buf, struct crier_slice text, size_t max_bytes)
 {
 	size_t start = buf->len;
 	bool overflow = buf->overflow;
@@ -187,6 +170,23 @@ unsigned crier_json_string(struct crier_buf *buf, struct crier_slice text, size_
 		buf->len = start; /* left out whole */
 	buf->overflow |= overflow;
 	return flags;
+}
+
+unsigned crier_json_string(struct crier_buf *buf, struct crier_slice text, size_t max_bytes)
+{
+	size_t start = buf->len;
+
+	if (text.len <= max_bytes && buf->cap - start >= text.len + 16) {
+		char *p = buf->data + start;
+
+		*p = '"';
+		if (crier_json_copy_clean(p + 1, text)) {
+			p[1 + text.len] = '"';
+			buf->len = start + text.len + 2;
+			return 0;
+		}
+	}
+	return put_string(buf, text, max_bytes);
 }
 
 void crier_json_hex(struct crier_buf *buf, struct crier_slice bytes, size_t max_bytes)
@@ -211,11 +211,11 @@ void crier_json_hex(struct crier_buf *buf, struct crier_slice bytes, size_t max_
 	buf->len = start + 2 * len + 2;
 }
 
-static char *put_digits(char *p, unsigned value, unsigned digits)
+static char *put_two(char *p, uint32_t value)
 {
-	for (unsigned i = digits; i-- > 0; value /= 10)
-		p[i] = (char)('0' + value % 10);
-	return p + digits;
+	*p++ = (char)('0' + value / 10);
+	*p++ = (char)('0' + value % 10);
+	return p;
 }
 
 /* Days since 1970-01-01 -> year, month, day; H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. */
@@ -231,30 +231,33 @@ static char *put_date(char *p, uint32_t days)
 	uint32_t day = day_of_year - (153 * month + 2) / 5 + 1;
 	uint32_t year = year_of_era + era * 400 + (month >= 10);
 
-	p = put_digits(p, year, 4);
+	p = put_two(p, year / 100);
+	p = put_two(p, year % 100);
 	*p++ = '-';
-	p = put_digits(p, month < 10 ? month + 3 : month - 9, 2);
+	p = put_two(p, month < 10 ? month + 3 : month - 9);
 	*p++ = '-';
-	return put_digits(p, day, 2);
+	return put_two(p, day);
 }
 
 void crier_json_time(struct crier_buf *buf, uint64_t unix_ns)
 {
 	uint64_t seconds = unix_ns / 1000000000;
 	uint32_t second = (uint32_t)(seconds % 86400);
+	uint32_t ns = (uint32_t)(unix_ns % 1000000000);
 	char text[32];
 	char *p = text;
 
 	*p++ = '"';
 	p = put_date(p, (uint32_t)(seconds / 86400));
 	*p++ = 'T';
-	p = put_digits(p, second / 3600, 2);
+	p = put_two(p, second / 3600);
 	*p++ = ':';
-	p = put_digits(p, second / 60 % 60, 2);
+	p = put_two(p, second / 60 % 60);
 	*p++ = ':';
-	p = put_digits(p, second % 60, 2);
+	p = put_two(p, second % 60);
 	*p++ = '.';
-	put_digits(p, (uint32_t)(unix_ns % 1000000000), 9);
-	memcpy(p + 9, "Z\"", 2);
+	*p++ = (char)('0' + ns / 100000000);
+	crier_digits_put_eight(p, ns % 100000000);
+	memcpy(p + 8, "Z\"", 2);
 	crier_buf_put(buf, text, sizeof(text));
 }

@@ -8,6 +8,52 @@
 
 #include "crier/base/str.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the word scan takes the lowest byte for the first");
+
+/*
+ * Eight bytes at once: the top bit of each byte that cannot be copied as it is (below 0x20, '"', '\\', 0x7f and above).
+ * Only the lowest set bit is exact, since a borrow or carry runs upwards.
+ */
+static inline uint64_t crier_json_unclean(uint64_t word)
+{
+	const uint64_t each = 0x0101010101010101ULL;
+	uint64_t below = word - each * 0x20;
+	uint64_t quote = (word ^ each * '"') - each;
+	uint64_t backslash = (word ^ each * '\\') - each;
+	uint64_t above = word | (word + each);
+
+	return (below | quote | backslash | above) & each * 0x80;
+}
+
+/**
+ * Copy and look in one pass. `to` needs room for text.len + 8 bytes.
+ * @return whether nothing has to be escaped or replaced
+ */
+static inline bool crier_json_copy_clean(char *to, struct crier_slice text)
+{
+	uint64_t dirt = 0, word;
+	size_t i = 0;
+
+	for (; text.len - i >= 8; i += 8) {
+		memcpy(&word, text.ptr + i, 8);
+		memcpy(to + i, &word, 8);
+		dirt |= crier_json_unclean(word);
+	}
+	if (i == text.len)
+		return !dirt;
+	if (text.len >= 8) { /* the last eight bytes, some of them again */
+		memcpy(&word, text.ptr + text.len - 8, 8);
+		memcpy(to + text.len - 8, &word, 8);
+		return !(dirt | crier_json_unclean(word));
+	}
+	word = 0x7878787878787878ULL;
+	for (; i < text.len; i++) {
+		word = (word & ~(0xffULL << 8 * i)) | (uint64_t)(unsigned char)text.ptr[i] << 8 * i;
+	}
+	memcpy(to, &word, 8);
+	return !crier_json_unclean(word);
+}
+
 /**
  * Append `text` as a quoted JSON string. Each byte that is not part of valid UTF-8 (overlong forms,
  * surrogates and cut sequences included) becomes U+FFFD; control characters (C0, DEL, C1), quote and backslash are
