@@ -540,6 +540,7 @@ struct crier_event {
 	struct crier_attribution attribution;
 	struct crier_correlation correlation;
 	const void *data; /* struct crier_data_* of the type; NULL = {} */
+	const char *cut_at_source[2]; /* dotted paths of texts that came cut from the kernel; static; NULL = none */
 };
 
 /* One row per type: the emit table. */

@@ -129,13 +129,55 @@ static const struct crier_cgroup *limit_cgroup(struct crier_pipeline *p, const s
 	return cgroup && cgroup->kind != CRIER_CGROUP_KIND_OTHER ? cgroup : NULL;
 }
 
+/* Cut `depth` components off; false when there are not that many. */
+static bool go_up(struct crier_slice *path, size_t depth)
+{
+	for (; depth > 0; depth--) {
+		if (path->len <= 1)
+			return false;
+		while (path->len > 1 && path->ptr[path->len - 1] != '/')
+			path->len--;
+		if (path->len > 1)
+			path->len--;
+	}
+	return true;
+}
+
+/*
+ * A cgroup that is in no table: where memory is a hierarchy of its own, the host's cgroups there need no counterpart. The
+ * victim still lives for a moment, and its path names the chain; the inode proves that it is the right one.
+ */
+static bool ask_victim(struct crier_pipeline *p, const struct verdict *verdict, uint32_t pid, char *ret_path, size_t cap)
+{
+	const char *root = strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root;
+	char path[CRIER_CGROUP_PATH_MAX + 320];
+	struct crier_slice found;
+	uint32_t hierarchy = 0;
+	uint64_t inode;
+	size_t len;
+
+	if (!p->start.layout.memory_is_v2) {
+		snprintf(path, sizeof(path), "%s/proc/cgroups", root);
+		if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
+			return false;
+		hierarchy = crier_cgroup_hierarchy_parse((struct crier_slice){p->file, len}, CRIER_SLICE("memory"));
+	}
+	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", root, pid);
+	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0 ||
+	    !crier_proc_cgroup_parse((struct crier_slice){p->file, len}, hierarchy, &found) ||
+	    !go_up(&found, verdict->position) || !crier_copy_str(ret_path, cap, found))
+		return false;
+	snprintf(path, sizeof(path), "%s%s", p->start.layout.memory_root, ret_path);
+	return p->host.inode(p->host.ctx, path, &inode) == 0 && inode == verdict->level->cgroup_id;
+}
+
 static uint64_t bytes_of(uint64_t pages, uint32_t page_size)
 {
 	return pages * page_size;
 }
 
 static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data, const struct crier_wire_oom *oom,
-		       const struct verdict *verdict, const struct crier_subject *subject)
+		       const struct verdict *verdict, const struct crier_subject *subject, char *path, size_t path_cap)
 {
 	const struct crier_wire_oom_level *level = verdict->level;
 
@@ -156,23 +198,25 @@ static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data, co
 
 	data->limit.cgroup.id = level->cgroup_id;
 	data->limit.cgroup.version = p->start.layout.memory_is_v2 ? 2 : 1;
-	if (!cgroup) {
-		/* every cgroup of a pod is in the tables: what is not, and killed no container, is another's */
-		if (!subject->container && !subject->pod)
-			data->limit.level = CRIER_LEVEL_OTHER;
+	if (cgroup && cgroup->path) {
+		data->limit.level = (uint8_t)level_of(cgroup);
+		crier_copy_str(path, path_cap, (struct crier_slice){cgroup->path, cgroup->path_len});
+	} else if (!subject->container && !subject->pod) {
+		/* every cgroup of a pod is in the tables: what is not, and held no container, is another's */
+		data->limit.level = CRIER_LEVEL_OTHER;
+		if (!ask_victim(p, verdict, oom->victim.pid, path, path_cap))
+			return;
+	} else {
 		return;
 	}
-	data->limit.level = (uint8_t)level_of(cgroup);
-	if (!cgroup->path)
-		return;
-	data->limit.cgroup.path = (struct crier_slice){cgroup->path, cgroup->path_len};
-	crier_watch_breakdown(p, cgroup->path, &data->memory);
+	data->limit.cgroup.path = crier_slice_of(path);
+	crier_watch_breakdown(p, path, &data->memory);
 	data->memory.sampled = data->memory.anon_bytes != CRIER_UNKNOWN_U64 ? "after" : NULL;
 
 	struct crier_slice text;
 	const char *file = p->start.layout.memory_is_v2 ? "memory.events" : "memory.oom_control";
 
-	if (crier_read_file(p, p->start.layout.memory_root, cgroup->path, file, &text))
+	if (crier_read_file(p, p->start.layout.memory_root, path, file, &text))
 		(void)crier_text_number(text, "oom_kill", &data->oom_kill_count);
 }
 
@@ -219,6 +263,7 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 		.is_init = crier_is_init(subject.container, &oom->victim),
 	};
 	struct crier_incident *incident = crier_incident_join(set, &p->incident_counter, &fact);
+	char path[CRIER_CGROUP_PATH_MAX]; /* of the limit's cgroup; the line points into it */
 	struct crier_data_oom data;
 	struct crier_event event;
 
@@ -235,7 +280,7 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	crier_data_init(type, &data);
 	data.scope = (uint8_t)verdict.scope;
 	fill_victim(&data, oom);
-	fill_limit(p, &data, oom, &verdict, &subject);
+	fill_limit(p, &data, oom, &verdict, &subject, path, sizeof(path));
 	data.victim_index = incident->victims + 1;
 	data.group_kill = is_group_kill(oom, &verdict);
 	event.data = &data;

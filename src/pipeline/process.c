@@ -186,6 +186,10 @@ static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d
 	crier_data_init(CRIER_TYPE_PROCESS_EXEC, &data);
 	data.filename = d->filename;
 	data.args_count = d->exec->args_count;
+	if (d->exec->flags & CRIER_EXEC_FILENAME_CUT)
+		event.cut_at_source[0] = "data.filename";
+	if (d->exec->flags & CRIER_EXEC_ARGS_CUT)
+		event.cut_at_source[1] = "data.args";
 	if (d->args.len) {
 		data.args = args;
 		data.args_kept = split_args(p->config, d->args, args, CRIER_ARRAY_SIZE(args));

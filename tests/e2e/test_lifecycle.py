@@ -125,7 +125,8 @@ def test_what_is_known_of_the_pod(env: Env) -> None:
     same(line, k8s__cluster__name="test-cluster", k8s__node__name="test-node", k8s__qos_class="Burstable")
     same(line, k8s__pod__label={"app": "cart", "app.kubernetes.io/version": "1.8.2"})
     same(line, k8s__replicaset__name="cart-7d9f8b6c5", k8s__workload__inferred={"kind": "Deployment", "name": "cart"})
-    same(line, container__type="app", container__name="app", container__runtime__name="containerd")
+    same(line, container__name="app", container__runtime__name="containerd")
+    assert line.get("container.type") is None, f"nothing in the runtime says app or init container: {line}"
     same(line, container__limits__memory_bytes=64 * MIB, container__limits__cpu_quota_us=50_000)
     same(line, container__limits__cpu_period_us=100_000, container__init_pid=container.pid)
     assert "crier-trigger" in line.get("container.image.name", ""), f"{line}"
