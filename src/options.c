@@ -148,8 +148,8 @@ static const struct crier_option options[] = {
 	 .check = check_pair, .doc = "Only this kind of hook for an event, such as oom=kprobe; see crier check."},
 	{.name = "process-args", .kind = CRIER_OPTION_BOOL, AT(process_args), .def = "false", .flags = RELOAD,
 	 .doc = "Arguments in process.exec. They are secrets' favourite place: off unless asked for."},
-	{.name = "redact", .kind = CRIER_OPTION_LIST, AT(redact), .flags = RELOAD, .metavar = "PATTERN", .def = "*password*,*token*,*secret*,*key*",
-	 .check = check_pattern, .doc = "Pattern of argument names whose values are hidden."},
+	{.name = "redact", .kind = CRIER_OPTION_LIST, AT(redact), .flags = RELOAD | CRIER_OPTION_COMMA, .metavar = "PATTERN", .def = "*password*,*token*,*secret*,*key*",
+	 .check = check_pattern, .doc = "Pattern of argument names whose values are hidden, in lower case; PASSWORD matches too."},
 
 	{.group = "Memory and CPU", .name = "pressure-enter-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_enter_ratio), .min = 1, .max = RATIO_ONE, .def = "0.9",
 	 .flags = RELOAD, .doc = "Working set over limit at which memory pressure begins."},

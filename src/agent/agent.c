@@ -210,6 +210,11 @@ static void tell_health(struct crier_agent *agent, const char *state, const char
 	crier_agent_feed_text(agent, CRIER_INPUT_HEALTH, text);
 }
 
+static const char *output_name(const struct crier_agent *agent)
+{
+	return strcmp(agent->config->output_target, "-") == 0 ? "stdout" : agent->config->output_target;
+}
+
 static void on_sink(struct crier_agent *agent)
 {
 	int error = 0;
@@ -224,16 +229,17 @@ static void on_sink(struct crier_agent *agent)
 	switch (state) {
 	case CRIER_SINK_OK: tell_health(agent, "ok", "lines are taken again", "nothing to do"); break;
 	case CRIER_SINK_BLOCKED:
-		crier_warn("output: its reader has not taken anything for a second; what does not fit the buffer is counted and told");
+		crier_warn("%s: its reader has not taken anything for a second; what does not fit the buffer is counted and told",
+			   output_name(agent));
 		tell_health(agent, "degraded", "the output's reader does not keep up",
 			    "look at the log collector; raise --sink-buffer-bytes or choose a smaller --profile");
 		break;
 	case CRIER_SINK_FULL:
-		crier_error("output: %s; retried every second; free space", strerror(error));
+		crier_error("%s: %s; retried every second; free space", output_name(agent), strerror(error));
 		tell_health(agent, "down", strerror(error), "free space where the output is written");
 		break;
 	case CRIER_SINK_CLOSED:
-		crier_error("output: %s; nobody reads any more, crier ends", strerror(error));
+		crier_error("%s: %s; nobody reads any more, crier ends", output_name(agent), strerror(error));
 		agent->stop_reason = "output closed";
 		agent->fault = -EPIPE;
 		break;
@@ -316,7 +322,7 @@ static void finish(struct crier_agent *agent)
 	size_t left = crier_sink_close(agent->sink, (uint32_t)agent->config->stop_deadline_ms);
 
 	if (left)
-		crier_warn("output: %zu bytes were not taken within %llu ms and are lost", left,
+		crier_warn("%s: %zu bytes were not taken within %llu ms and are lost", output_name(agent), left,
 			   (unsigned long long)agent->config->stop_deadline_ms);
 	crier_agent_save_state(agent, true);
 }
@@ -363,7 +369,7 @@ int crier_agent_run(const struct crier_config *config, const char *recording_pat
 		finish(agent);
 		r = agent->fault;
 		if (r < 0)
-			crier_err_set(err, r, "output: its reader went away; start crier again with somebody reading");
+			crier_err_set(err, r, "%s: its reader went away; start crier again with somebody reading", output_name(agent));
 	}
 	struct crier_err late = {0};
 

@@ -96,6 +96,12 @@ static void emit_record(struct crier_pipeline *p, struct crier_event *event, con
 
 static bool is_secret(const struct crier_config *config, struct crier_slice name)
 {
+	char lower[256]; /* DB_PASSWORD= and --password= are the same secret */
+
+	name.len = crier_min(name.len, sizeof(lower));
+	for (size_t i = 0; i < name.len; i++)
+		lower[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
+	name.ptr = lower;
 	for (size_t i = 0; i < config->redact.count; i++)
 		if (crier_pattern_match(config->redact.items[i], name))
 			return true;
