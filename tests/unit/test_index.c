@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers, pods, tombstones and slots: bounds, expiry, identity; and a model under random operations. */
+/* Containers, pods and tombstones: bounds, expiry, identity. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,16 +10,12 @@
 
 #include "crier/index.h"
 
-#define AGE	 1000u
-#define SLOT_AGE 5000u
-#define MINUTE	 60000000000ULL
+#define AGE 1000u
 
 static const struct crier_index_limits limits = {
 	.containers = 4,
 	.tombstones = 3,
 	.tombstone_age_ns = AGE,
-	.slot_age_ns = SLOT_AGE,
-	.slots = 3,
 };
 
 struct dropped {
@@ -419,267 +415,6 @@ static void test_set_pod(void **state)
 	assert_null(container->pod);
 }
 
-/* ---- slots ---- */
-
-static const struct crier_slot_death *die(struct crier_index *index, const char *uid, const char *name,
-					  const char *id, uint64_t died_ns)
-{
-	struct crier_slot_death death = {.died_ns = died_ns, .exit_code = 137};
-
-	crier_copy_str(death.container_id, sizeof(death.container_id), crier_slice_of(id));
-	assert_int_equal(crier_index_slot_set(index, crier_slice_of(uid), crier_slice_of(name), &death), 0);
-	return crier_index_slot(index, crier_slice_of(uid), crier_slice_of(name));
-}
-
-static const struct crier_slot_death *slot(struct crier_index *index, const char *uid, const char *name)
-{
-	return crier_index_slot(index, crier_slice_of(uid), crier_slice_of(name));
-}
-
-static void test_slot(void **state)
-{
-	const struct crier_slot_death *death = die(*state, "u1", "app", "c1", 100);
-
-	assert_string_equal(death->container_id, "c1");
-	assert_int_equal(death->exit_code, 137);
-	assert_int_equal(death->restarts_1h, 1);
-	assert_null(slot(*state, "u1", "sidecar"));
-	assert_null(slot(*state, "u2", "app"));
-	assert_null(slot(*state, "u1a", "pp"));
-	assert_string_equal(die(*state, "u1", "app", "c2", 200)->container_id, "c2");
-	assert_int_equal(slot(*state, "u1", "app")->restarts_1h, 2);
-	assert_int_equal(die(*state, "u1", "app", "c2", 210)->restarts_1h, 2); /* corrected, not another */
-	crier_index_expire(*state, 210 + SLOT_AGE - 1);
-	assert_non_null(slot(*state, "u1", "app"));
-	crier_index_expire(*state, 210 + SLOT_AGE);
-	assert_null(slot(*state, "u1", "app"));
-	assert_int_equal(die(*state, "u1", "app", "c3", 20000)->restarts_1h,
-			 3); /* the count outlives the link */
-}
-
-static void test_slot_refuses(void **state)
-{
-	const struct crier_slot_death death = {.died_ns = 1};
-	char uid[CRIER_UID_MAX + 1];
-
-	memset(uid, 'u', sizeof(uid));
-	assert_int_equal(crier_index_slot_set(*state, CRIER_SLICE_NONE, CRIER_SLICE("a"), &death), -EINVAL);
-	assert_int_equal(crier_index_slot_set(*state, CRIER_SLICE("u"), CRIER_SLICE_NONE, &death), -EINVAL);
-	assert_int_equal(crier_index_slot_set(*state, (struct crier_slice){uid, CRIER_UID_MAX},
-					      CRIER_SLICE("a"), &death),
-			 -EINVAL);
-}
-
-static void test_slots_full(void **state)
-{
-	die(*state, "u1", "a", "c1", 100);
-	die(*state, "u2", "a", "c2", 101);
-	die(*state, "u3", "a", "c3", 102);
-	die(*state, "u1", "a", "c4", 103); /* youngest again */
-	die(*state, "u4", "a", "c5", 104);
-	assert_null(slot(*state, "u2", "a"));
-	assert_non_null(slot(*state, "u1", "a"));
-	assert_int_equal(counts_of(*state).slots, 3);
-}
-
-static void test_slot_goes_with_its_pod(void **state)
-{
-	struct crier_pod *first = add_pod(*state, "s1", "u1");
-	struct crier_pod *second = add_pod(*state, "s2", "u1");
-
-	die(*state, "u1", "a", "c1", 100);
-	die(*state, "u2", "a", "c2", 100);
-	crier_index_pod_gone(*state, first, 200);
-	assert_non_null(slot(*state, "u1", "a")); /* its second sandbox is there */
-	crier_index_pod_gone(*state, second, 201);
-	assert_null(slot(*state, "u1", "a"));
-	assert_non_null(slot(*state, "u2", "a"));
-}
-
-/* Deaths of the 60 minutes up to and with the newest, against a list of them all. */
-static void test_restarts_1h(void **state)
-{
-	static const uint64_t gaps_s[] = {0,	10,   20, 40, 80,   160,  300,	300, 300, 3599,
-					  3600, 3601, 59, 61, 1800, 1800, 7200, 1,   60};
-	uint64_t minutes[CRIER_ARRAY_SIZE(gaps_s)], now = 77 * MINUTE + 12345;
-
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(gaps_s); i++) {
-		uint32_t expected = 0;
-		char id[16];
-
-		now += gaps_s[i] * 1000000000ULL;
-		minutes[i] = now / MINUTE;
-		for (size_t j = 0; j <= i; j++)
-			expected += minutes[i] - minutes[j] < 60;
-		snprintf(id, sizeof(id), "c%zu", i);
-		assert_int_equal(die(*state, "u1", "app", id, now)->restarts_1h, expected);
-	}
-}
-
-/* ---- against a model ---- */
-
-#define MODEL_IDS   60u
-#define MODEL_STEPS 100000u
-
-struct model_container {
-	bool known, buried;
-	uint64_t buried_at, order;
-	const struct crier_container *at;
-};
-
-struct model {
-	struct model_container containers[MODEL_IDS];
-	uint64_t random, now, orders;
-	uint32_t living, tombs, drops;
-};
-
-static struct model model;
-static const struct crier_index_limits model_limits = {
-	.containers = 25, .tombstones = 15, .tombstone_age_ns = 2000, .slots = 1};
-
-static uint32_t random_below(uint32_t bound)
-{
-	model.random ^= model.random << 13;
-	model.random ^= model.random >> 7;
-	model.random ^= model.random << 17;
-	return (uint32_t)((model.random >> 16) % bound);
-}
-
-static void count_drop(void *ctx, struct crier_container *container)
-{
-	(void)container;
-	++*(uint32_t *)ctx;
-}
-
-static struct model_container *model_oldest(void)
-{
-	struct model_container *oldest = NULL;
-
-	for (size_t i = 0; i < MODEL_IDS; i++)
-		if (model.containers[i].buried && (!oldest || model.containers[i].order < oldest->order))
-			oldest = &model.containers[i];
-	return oldest;
-}
-
-static void model_forget(struct model_container *container)
-{
-	*container = (struct model_container){0};
-	model.tombs--;
-	model.drops++;
-}
-
-static void model_add(struct crier_index *index, uint32_t i)
-{
-	struct model_container *entry = &model.containers[i];
-	struct crier_container *container;
-	char id[16];
-	int expected = !entry->known && model.living == model_limits.containers ? -ENOSPC : 0;
-
-	snprintf(id, sizeof(id), "container-%u", i);
-	assert_int_equal(crier_index_container_add(index, crier_slice_of(id), model.now, &container),
-			 expected);
-	if (expected)
-		return;
-	if (entry->known)
-		assert_ptr_equal(entry->at, container);
-	else
-		model.living++;
-	entry->known = true;
-	entry->at = container;
-	/* a pod by sandbox or by uid alone, of a few that keep turning out to be the same */
-	char sandbox[16], uid[16];
-	uint32_t which = random_below(10);
-	struct crier_pod *pod;
-
-	snprintf(sandbox, sizeof(sandbox), "sandbox-%u", which);
-	snprintf(uid, sizeof(uid), "uid-%u", which);
-	uint32_t told = random_below(3);
-
-	if (crier_index_pod_add(index, told != 0 ? crier_slice_of(sandbox) : CRIER_SLICE_NONE,
-				told != 1 ? crier_slice_of(uid) : CRIER_SLICE_NONE, &pod) == 0)
-		crier_index_container_set_pod(index, container, pod);
-}
-
-static void model_bury(struct crier_index *index, uint32_t i)
-{
-	struct model_container *entry = &model.containers[i];
-
-	if (!entry->known)
-		return;
-	crier_index_container_bury(index, (struct crier_container *)entry->at, model.now);
-	if (entry->buried)
-		return;
-	if (model.tombs == model_limits.tombstones)
-		model_forget(model_oldest());
-	entry->buried = true;
-	entry->buried_at = model.now;
-	entry->order = ++model.orders;
-	model.living--;
-	model.tombs++;
-}
-
-static void model_expire(struct crier_index *index)
-{
-	struct model_container *oldest;
-
-	crier_index_expire(index, model.now);
-	while ((oldest = model_oldest()) && model.now - oldest->buried_at >= model_limits.tombstone_age_ns)
-		model_forget(oldest);
-}
-
-static bool sum_references(void *ctx, struct crier_pod *pod)
-{
-	*(uint32_t *)ctx += pod->references;
-	return true;
-}
-
-static void model_compare(struct crier_index *index)
-{
-	struct crier_index_counts counts = counts_of(index);
-	uint32_t with_pod = 0, references = 0;
-
-	for (uint32_t i = 0; i < MODEL_IDS; i++) {
-		char id[16];
-
-		snprintf(id, sizeof(id), "container-%u", i);
-		assert_ptr_equal(get(index, id), model.containers[i].at);
-		with_pod += model.containers[i].at && model.containers[i].at->pod;
-	}
-	assert_int_equal(counts.containers, model.living);
-	assert_int_equal(counts.tombstones, model.tombs);
-	crier_index_pods_each(index, sum_references, &references); /* none is gone in here */
-	assert_int_equal(references, with_pod);
-}
-
-static void test_model(void **state)
-{
-	struct crier_index *index;
-	uint32_t drops = 0;
-
-	(void)state;
-	model = (struct model){.random = 88172645463325252ULL};
-	assert_int_equal(crier_index_new(&model_limits, &index), 0);
-	crier_index_on_drop(index, count_drop, &drops);
-	for (uint32_t i = 0; i < MODEL_STEPS; i++) {
-		uint32_t what = random_below(100);
-
-		model.now += random_below(40);
-		if (what < 60)
-			model_add(index, random_below(MODEL_IDS));
-		else if (what < 95)
-			model_bury(index, random_below(MODEL_IDS));
-		else
-			model_expire(index);
-		assert_int_equal(drops, model.drops);
-		if (i % 100 == 0)
-			model_compare(index);
-	}
-	assert_true(counts_of(index).tombstones_evicted > 0 && counts_of(index).refused_full > 0);
-	model.drops += model.living + model.tombs;
-	crier_index_free(index);
-	assert_int_equal(drops, model.drops);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,12 +434,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_of_pods, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sandbox_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_set_pod, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_slot, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_slot_refuses, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_slots_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_slot_goes_with_its_pod, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_restarts_1h, setup, teardown),
-		cmocka_unit_test(test_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
