@@ -7,7 +7,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 struct crier_mkdir_record {
 	struct crier_wire_cgroup_mkdir fixed;
-	__u8 name[CRIER_WIRE_NAME_MAX];
+	__u8 name[CRIER_WIRE_NAME_MAX + 8]; /* and the pad */
 };
 
 /* A container makes one cgroup in each of up to a dozen hierarchies, with ids of their own. */
@@ -67,14 +67,14 @@ crier_inline int crier_mkdir(const bool direct, struct cgroup *cgroup, __u8 hook
 	if (!record)
 		return 0;
 	/* the tracepoint's path is cut at 1023 bytes, in the middle; the leaf never is */
-	size = bpf_probe_read_kernel_str(record->name, sizeof(record->name), crier_get(direct, kn, name));
+	size = bpf_probe_read_kernel_str(record->name, CRIER_WIRE_NAME_MAX, crier_get(direct, kn, name));
 	if (size < 1) {
 		crier_count(&making.counters->lookup_missed);
 		size = 1;
 	}
-	size--;			    /* without the NUL */
-	for (int i = 0; i < 7; i++) /* the pad up to a multiple of 8 */
-		record->name[(size + i) & (CRIER_WIRE_NAME_MAX - 1)] = 0;
+	size--; /* without the NUL */
+	size &= CRIER_WIRE_NAME_MAX - 1;
+	__builtin_memset(record->name + size, 0, 8); /* the pad up to a multiple of 8 */
 	record->fixed.parent_id = parent_id;
 	record->fixed.level = (__u32)crier_get(direct, cgroup, level);
 	record->fixed.cgroup_class = (__u8)cgroup_class;

@@ -14,6 +14,22 @@ struct crier_wire_control crier_control = {
 	.event_mask = 0xffffffff, /* not zero: it must lie in .data, not .bss */
 };
 
+/* Puts the types of all records into the object's BTF; tests/bpf compares them with user space's. */
+struct crier_record_types {
+	struct crier_wire_cgroup_mkdir cgroup_mkdir;
+	struct crier_wire_cgroup_rmdir cgroup_rmdir;
+	struct crier_wire_cgroup_populated cgroup_populated;
+	struct crier_wire_pressure_hint pressure_hint;
+	struct crier_wire_exec exec;
+	struct crier_wire_fork fork;
+	struct crier_wire_exit exit;
+	struct crier_wire_signal signal;
+	struct crier_wire_oom oom;
+	struct crier_wire_seed seed;
+};
+
+const struct crier_record_types *crier_record_types_unused = 0;
+
 __u64 crier_first_serial = 0;
 __u32 crier_class_generation = 0;
 __u32 crier_oom_counts_incomplete = 0;

@@ -179,7 +179,8 @@ static void take_record(void *ctx, const void *bytes, size_t len)
 	if (len < sizeof(*header))
 		return;
 	event = own_event(test, bytes, len);
-	if (event == CRIER_PROBE_EVENT_COUNT && header->type < 32 && (test->wanted_mask & (1u << header->type))) {
+	if (event == CRIER_PROBE_EVENT_COUNT && header->type < 32 &&
+	    (test->wanted_mask & (1u << header->type))) {
 		test->fn(test->ctx, bytes, len);
 		return;
 	}
@@ -228,7 +229,7 @@ static uint64_t lift_own_class(struct crier_probe *probe, uint32_t *ret_class)
 		return 0;
 	if (bpf_map_lookup_elem(fd, &cgroup_id, ret_class) < 0)
 		return 0;
-	return bpf_map_delete_elem(fd, &cgroup_id) == 0 ? cgroup_id : 0;
+	return crier_probe_forget(probe, cgroup_id) == 0 ? cgroup_id : 0;
 }
 
 /* Take records until all that was tried is proven, or the time is over. */

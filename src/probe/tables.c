@@ -52,10 +52,11 @@ int crier_probe_forget(struct crier_probe *probe, uint64_t cgroup_id)
 			(probe->told_count - position) * sizeof(*probe->told));
 	}
 	bpf_map_delete_elem(bpf_map__fd(probe->skel->maps.crier_budgets), &cgroup_id);
-	if (bpf_map_delete_elem(bpf_map__fd(probe->skel->maps.crier_classes), &cgroup_id) == 0 ||
-	    errno == ENOENT)
-		return 0;
-	return -errno;
+	if (bpf_map_delete_elem(bpf_map__fd(probe->skel->maps.crier_classes), &cgroup_id) < 0 &&
+	    errno != ENOENT)
+		return -errno;
+	void_remembered_classes(probe);
+	return 0;
 }
 
 int crier_probe_init_add(struct crier_probe *probe, uint32_t pid)
