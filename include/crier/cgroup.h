@@ -111,6 +111,7 @@ uint32_t crier_cgroup_hierarchy_parse(struct crier_slice proc_cgroups, struct cr
  */
 int crier_cgroup_detect(const char *host_root, struct crier_cgroup_layout *ret_layout, struct crier_err *err) crier_must_check;
 
+/** "v1" "hybrid" "v2"; "unknown" for other numbers. Static. */
 const char *crier_cgroup_mode_name(enum crier_cgroup_mode mode);
 
 /**
@@ -146,6 +147,10 @@ int crier_proc_stat_parse(struct crier_slice text, struct crier_proc_entry *ret_
 struct crier_slice crier_cgroup_absolute(const char *namespace_root, struct crier_slice path, char *buf, size_t cap);
 
 typedef bool (*crier_proc_scan_fn)(void *ctx, const struct crier_proc_entry *entry);
+/**
+ * See struct crier_proc_entry. What ends meanwhile, or is in no cgroup of the primary hierarchy, is passed over.
+ * @return processes told, or -errno: <host_root>/proc cannot be read; fn returning false stops it
+ */
 long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *layout, crier_proc_scan_fn fn, void *ctx);
 
 /**
@@ -217,6 +222,7 @@ struct crier_cgroup_counts {
 	uint32_t living, removed;
 	uint64_t refused_full, reused, evicted;
 };
+/** How many there are, and how often the bound was met. O(1). */
 void crier_cgroup_table_counts(const struct crier_cgroup_table *table, struct crier_cgroup_counts *ret_counts);
 
 #endif

@@ -20,7 +20,9 @@ struct crier_hold_limits {
 	size_t bytes;		 /* memory of all queues together, as their chunks take it; 8 MiB */
 };
 
+/** @param limits  copied. @return 0 or -ENOMEM; the caller owns the result */
 int crier_hold_new(const struct crier_hold_limits *limits, struct crier_hold **ret_hold) crier_must_check;
+/** Forget what waits and give all memory back. Accepts NULL. */
 void crier_hold_free(struct crier_hold *hold);
 
 /**
@@ -48,6 +50,7 @@ struct crier_hold_counts {
 	size_t bytes;
 	uint64_t refused;
 };
+/** What waits now, and how often push was refused. O(1). */
 void crier_hold_counts(const struct crier_hold *hold, struct crier_hold_counts *ret_counts);
 
 #endif

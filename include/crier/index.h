@@ -98,7 +98,9 @@ struct crier_slot_death {
 	uint32_t restarts_1h;
 };
 
+/** @param limits  copied. @return 0 or -ENOMEM; the caller owns the result */
 int crier_index_new(const struct crier_index_limits *limits, struct crier_index **ret_index) crier_must_check;
+/** Drop everything, each container through crier_index_on_drop. Accepts NULL. */
 void crier_index_free(struct crier_index *index);
 
 /** Called before a container's memory is given back (tombstone expired or evicted); its `life` must be freed there. */
@@ -118,7 +120,9 @@ bool crier_index_is_tombstone(const struct crier_container *container);
 /** Name and version of the runtime, copied, for all containers that the CRI told of. @return 0 or -ENOMEM */
 int crier_index_set_runtime(struct crier_index *index, struct crier_slice name, struct crier_slice version);
 
+/** The pod of a sandbox id, gone ones too; NULL if unknown. ~50 ns. */
 struct crier_pod *crier_index_pod_by_sandbox(struct crier_index *index, struct crier_slice sandbox_id);
+/** The pod of a uid: of several sandboxes the youngest that is not gone; NULL if unknown. ~50 ns. */
 struct crier_pod *crier_index_pod_by_uid(struct crier_index *index, struct crier_slice uid);
 /**
  * Find or add by uid (from a cgroup path) or by sandbox id; either may be empty. A pod known by its uid alone gets the
@@ -175,6 +179,7 @@ struct crier_index_counts {
 	uint32_t containers, tombstones, pods, slots;
 	uint64_t refused_full, contradictions, tombstones_evicted;
 };
+/** How many there are, and how often a bound or a contradiction was met. O(1). */
 void crier_index_counts(const struct crier_index *index, struct crier_index_counts *ret_counts);
 
 /** Every container, living ones first; for snapshot, ps, reconcile. Removal of the current one is allowed. */
