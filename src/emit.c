@@ -59,10 +59,9 @@ static void put_head(struct crier_emit_line *line, const struct crier_event *eve
 static void put_cgroup(struct crier_emit_line *line, const struct crier_event *event)
 {
 	struct crier_cgroup_ref cgroup = event->cgroup;
-	uint8_t status = event->attribution.status;
 
 	/* Where the container is known, its cgroup's path says nothing new; where it is not, the path is the trace. */
-	if (line->lean && (status == CRIER_ATTRIBUTION_FULL || status == CRIER_ATTRIBUTION_HOST))
+	if (line->lean && event->attribution.status == CRIER_ATTRIBUTION_FULL)
 		cgroup.path = CRIER_SLICE_NONE;
 	CRIER_EMIT_OBJECT(line, "cgroup", crier_cgroup_fields, &cgroup);
 }
