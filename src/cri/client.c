@@ -148,6 +148,8 @@ static bool turn(struct crier_cri *cri)
 		pthread_mutex_lock(&cri->lock);
 		cri->is_rung = false;
 		pthread_mutex_unlock(&cri->lock);
+	} else if (event.type == GRPC_OP_COMPLETE && event.tag == &crier_cri_link_tag) {
+		crier_cri_link_changed(cri);
 	} else if (event.type == GRPC_OP_COMPLETE) {
 		finished(cri, event.tag);
 	}

@@ -106,6 +106,7 @@ struct crier_cri {
 	struct crier_cri_list list; /* being handed over; pos NULL = none */
 	grpc_slice pods, containers;
 	bool has_pods, has_containers;
+	bool is_list_warned;
 
 	struct crier_cri_slot *slots;
 	struct crier_cri_sandboxes sandboxes;
@@ -119,11 +120,14 @@ struct crier_cri {
 };
 
 /* link.c */
+extern char crier_cri_link_tag; /* its address is the tag of crier_cri_link_changed() */
 /** Ask Version, on a new channel if is_reconnect; the control call must be idle. */
 void crier_cri_link_probe(struct crier_cri *cri);
 void crier_cri_link_finished(struct crier_cri *cri);
 /** A list or a question failed: if that may be the runtime and not the call, step() asks Version. */
 void crier_cri_link_failed(struct crier_cri *cri, grpc_status_code status, uint64_t started_ns);
+/** The connection of this or of an older channel changed its state. */
+void crier_cri_link_changed(struct crier_cri *cri);
 void crier_cri_link_close(struct crier_cri *cri);
 /** A finished Version or Status call as facts; `message` is scratch. Shared with crier_cri_probe(). */
 enum crier_cri_fault crier_cri_read_version(struct crier_cri_call *call, struct crier_cri_holder *holder,

@@ -6,6 +6,8 @@
  */
 #include "client.h"
 
+char crier_cri_link_tag;
+
 /* A quarter more or less, so that the agents of a thousand nodes do not ask in step. */
 static uint64_t with_jitter(struct crier_cri *cri, uint64_t pause_ns)
 {
@@ -76,6 +78,14 @@ void crier_cri_link_failed(struct crier_cri *cri, grpc_status_code status, uint6
 	}
 }
 
+/* A runtime that is restarted is noticed at once, not at the next list: it may be another version. */
+void crier_cri_link_changed(struct crier_cri *cri)
+{
+	if (cri->link == CRIER_CRI_LINK_UP &&
+	    grpc_channel_check_connectivity_state(cri->channel, 0) != GRPC_CHANNEL_READY)
+		cri->is_doubtful = cri->is_reconnect = true;
+}
+
 static void up(struct crier_cri *cri, uint64_t ready)
 {
 	bool is_new = cri->is_reconnect;
@@ -87,6 +97,10 @@ static void up(struct crier_cri *cri, uint64_t ready)
 	cri->is_doubtful = false;
 	if (!is_new)
 		return;
+	/* comes back when the connection ends; at the latest with the channel, which close_all() relies on */
+	grpc_channel_watch_connectivity_state(cri->channel, GRPC_CHANNEL_READY,
+					      gpr_inf_future(GPR_CLOCK_MONOTONIC), cri->cq,
+					      &crier_cri_link_tag);
 	crier_meta_clear(&cri->message);
 	cri->message.type = CRIER_META_RUNTIME;
 	cri->message.runtime = (struct crier_meta_runtime){

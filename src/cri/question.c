@@ -30,11 +30,11 @@ static void release(struct crier_cri_slot *slot)
 static void fail(struct crier_cri *cri, struct crier_cri_slot *slot, enum crier_meta_status status,
 		 const char *what)
 {
-	char text[256];
+	char text[384];
 	struct crier_slice details = crier_cri_slice(&slot->call.details);
 
 	snprintf(text, sizeof(text), "%s: %s%s%.*s", crier_cri_method_path(slot->call.method), what,
-		 details.len ? ": " : "", (int)crier_min(details.len, (size_t)120), details.ptr);
+		 details.len ? ": " : "", (int)crier_min(details.len, (size_t)240), details.ptr);
 	crier_cri_question_missing(cri, &slot->query, status, crier_slice_of(text));
 	release(slot);
 }

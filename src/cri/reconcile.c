@@ -57,11 +57,15 @@ static void walk(struct crier_cri *cri, enum crier_cri_method method, const grpc
 	};
 }
 
+/* Told once until a list succeeds again; a runtime that is gone is told as DOWN. */
 static void failed(struct crier_cri *cri, const char *method, struct crier_slice words)
 {
-	crier_warn("CRI: %s failed (%.*s); what is known stays, the next list is asked for in %u s", method,
-		   (int)crier_min(words.len, (size_t)200), words.len ? words.ptr : "",
-		   cri->options.reconcile_ms / 1000);
+	enum crier_log_level level = cri->is_list_warned ? CRIER_LOG_DEBUG : CRIER_LOG_WARN;
+
+	crier_log(level, "CRI: %s failed (%.*s); what is known stays, the next list is asked for in %u ms",
+		  method, (int)crier_min(words.len, (size_t)200), words.len ? words.ptr : "",
+		  cri->options.reconcile_ms);
+	cri->is_list_warned = true;
 	crier_cri_reconcile_abort(cri);
 }
 
@@ -99,6 +103,7 @@ static void advance(struct crier_cri *cri)
 		return;
 	}
 	mark(cri, CRIER_META_LIST_END);
+	cri->is_list_warned = false;
 	crier_cri_sandboxes_prune(&cri->sandboxes, cri->generation);
 	crier_cri_reconcile_abort(cri);
 }
