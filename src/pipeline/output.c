@@ -75,7 +75,7 @@ void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enu
 		.container = life->container,
 		.life = life,
 		.pod = life->container->pod,
-		.via = life->cgroup ? CRIER_VIA_CGROUP_ID : CRIER_VIA_CRI,
+		.via = life->container->cgroup_id != CRIER_UNKNOWN_U64 ? CRIER_VIA_CGROUP_ID : CRIER_VIA_CRI,
 	};
 
 	crier_event_init(event, type);

@@ -141,6 +141,10 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 	life->started_told = true;
 	container->phase = CRIER_PHASE_CONTAINER_RUNNING;
 	container->running_ns = d->header->boottime_ns;
+	if (container->started_at_ns == CRIER_UNKNOWN_U64) { /* the runtime says its own once it is asked again */
+		container->started_at_ns = d->header->boottime_ns + p->emit.unix_offset_ns;
+		container->version++;
+	}
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_STARTED, life, d->header->boottime_ns);
 	event.hook = d->header->hook;
 	event.cpu = d->header->cpu;

@@ -7,6 +7,7 @@ event was seen.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness import cleanup, story  # noqa: E402
-from harness.crier import Crier, Timeout, node_flags  # noqa: E402
+from harness import cleanup  # noqa: E402
+from harness.crier import Crier, Timeout, binary, node_flags  # noqa: E402
 from harness.lines import Line  # noqa: E402
 from harness.node import Node  # noqa: E402
 from harness.pod import MIB, Container, Pod  # noqa: E402
@@ -81,7 +82,8 @@ def watch(node: Node, folder: Path) -> tuple[list[Line], list[str]]:
     """Runs crier over the play; returns its lines and what is missing."""
     missing = []
     say("crier: attaching its eBPF programs and asking the runtime for its pods")
-    with Crier(folder, *node_flags(node, cluster="quickstart")) as crier:
+    recording = folder / "recording"
+    with Crier(folder, str(recording), *node_flags(node, cluster="quickstart"), verb=("record",)) as crier:
         crier.wait_ready()
         expected = play(node)
         say("waiting for the events")
@@ -91,12 +93,17 @@ def watch(node: Node, folder: Path) -> tuple[list[Line], list[str]]:
                 crier.wait_for(seen, name, max(0.0, deadline - time.monotonic()))
             except Timeout:
                 missing.append(name)
-        story_end = len(crier.poll())
         code = crier.stop()
         if code != 0:
             missing.append(f"crier ended with {code} after SIGTERM: {crier.diagnostics()}")
         crier.check()
-        print("\n".join(["", "The story:", "", *story.tell(crier.lines[:story_end]), "", "The lines:", ""]))
+        # What was recorded, told once more for people: the same pipeline over the same inputs.
+        told = subprocess.run(
+            [binary(), "replay", "--output", "text", recording], capture_output=True, text=True, check=False, timeout=60
+        )
+        if told.returncode != 0:
+            missing.append(f"the story: crier replay ended with {told.returncode}: {told.stderr}")
+        print("\n".join(["", "The story, as text:", "", told.stdout, "The lines:", ""]))
         print("\n".join(str(line) for line in crier.lines), flush=True)
         return crier.lines, missing
 
