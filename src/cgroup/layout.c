@@ -11,6 +11,7 @@
 
 #define MOUNTINFO_MAX	   (8u * 1024 * 1024) /* some 40,000 mounts */
 #define PROC_CGROUPS_MAX   (64u * 1024)
+#define PROCS_MAX	   (16u * 1024) /* a container with crier in it has a handful */
 #define SURVEY_DIRECTORIES 65536u
 
 static const char *const mode_names[CRIER_CGROUP_MODE_COUNT] = {
@@ -29,19 +30,42 @@ struct survey {
 	uint32_t containers, pods;
 	const char *driver;	 /* of containers and pods */
 	const char *root_driver; /* of the directory of all pods */
-	uint64_t namespace_id;	 /* the directory to look for; 0 = none */
+	const char *root;
+	uint64_t namespace_id; /* the directory to look for; 0 = none */
+	bool look_for_self;    /* the directory that crier itself is in is looked for */
 	char namespace_root[512];
 };
+
+/* True if crier is a member of the directory: its cgroup.procs has crier's pid, as crier's pid namespace counts. */
+static bool holds_self(const char *root, struct crier_slice path)
+{
+	char name[PATH_MAX], text[PROCS_MAX];
+	size_t len;
+
+	if (snprintf(name, sizeof(name), "%s%.*s/cgroup.procs", root, (int)path.len, path.ptr) >=
+		    (int)sizeof(name) ||
+	    crier_read_text(AT_FDCWD, name, text, sizeof(text) - 1, &len) < 0)
+		return false;
+	text[len] = '\0';
+	for (char *saved, *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved))
+		if (strtol(line, NULL, 10) == getpid())
+			return true;
+	return false;
+}
 
 static bool survey_one(void *ctx, struct crier_slice path, uint64_t id, uint64_t parent_id)
 {
 	struct survey *survey = ctx;
 	struct crier_cgroup_facts facts;
+	bool is_namespace = survey->namespace_id ? id == survey->namespace_id
+						 : survey->look_for_self && holds_self(survey->root, path);
 
 	(void)parent_id;
-	if (survey->namespace_id && id == survey->namespace_id &&
-	    !crier_copy_str(survey->namespace_root, sizeof(survey->namespace_root), path))
-		survey->namespace_root[0] = '\0';
+	if (is_namespace) {
+		survey->look_for_self = false;
+		if (!crier_copy_str(survey->namespace_root, sizeof(survey->namespace_root), path))
+			survey->namespace_root[0] = '\0';
+	}
 	crier_cgroup_parse(path, &facts);
 	switch (facts.kind) {
 	case CRIER_CGROUP_KIND_CONTAINER:
@@ -59,16 +83,24 @@ static bool survey_one(void *ctx, struct crier_slice path, uint64_t id, uint64_t
 	return true;
 }
 
-/* @param namespace_mount  a mount of the same hierarchy that begins at crier's own cgroup namespace; "" = none */
-static void survey_hierarchy(const char *root, const char *namespace_mount, struct survey *ret_survey)
+/*
+ * @param is_above	 the view begins above crier's own cgroup namespace, so that where this begins must be found
+ * @param namespace_mount  a mount of the same hierarchy that begins there; "" = none: then crier's own cgroup is looked for
+ * @param self_is_root	 crier's own cgroup is the root of its namespace
+ */
+static void survey_hierarchy(const char *root, bool is_above, const char *namespace_mount, bool self_is_root,
+			     struct survey *ret_survey)
 {
 	struct stat status;
 
 	memset(ret_survey, 0, sizeof(*ret_survey));
 	if (!root[0])
 		return;
-	if (namespace_mount[0] && stat(namespace_mount, &status) == 0)
+	ret_survey->root = root;
+	if (is_above && namespace_mount[0] && stat(namespace_mount, &status) == 0)
 		ret_survey->namespace_id = status.st_ino;
+	else
+		ret_survey->look_for_self = is_above && self_is_root;
 	(void)crier_cgroup_walk(root, SURVEY_DIRECTORIES, survey_one, ret_survey);
 }
 
@@ -101,16 +133,48 @@ static bool prefer_v2(const struct crier_cgroup_mounts *mounts, const struct sur
 	return v2->pods > 0 || v1->pods == 0;
 }
 
+/* A file of crier's own /proc, as the host's /proc shows it where that knows crier, else as crier's own does. */
+static int read_proc(const char *host_root, const char *name, char *path, size_t path_cap, size_t max,
+		     char **ret_text, size_t *ret_len)
+{
+	_cleanup_free_ char *text = malloc(max);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	snprintf(path, path_cap, "%s/proc/%s", host_root, name);
+	r = crier_read_text(AT_FDCWD, path, text, max, ret_len);
+	if (r < 0 && host_root[0]) {
+		snprintf(path, path_cap, "/proc/%s", name);
+		r = crier_read_text(AT_FDCWD, path, text, max, ret_len);
+	}
+	if (r < 0)
+		return r;
+	*ret_text = take_ptr(text);
+	return 0;
+}
+
 static uint32_t memory_hierarchy(const char *host_root)
 {
+	_cleanup_free_ char *text = NULL;
 	char path[PATH_MAX];
-	_cleanup_free_ char *text = malloc(PROC_CGROUPS_MAX);
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s/proc/cgroups", host_root);
-	if (!text || crier_read_text(AT_FDCWD, path, text, PROC_CGROUPS_MAX, &len) < 0)
+	if (read_proc(host_root, "cgroups", path, sizeof(path), PROC_CGROUPS_MAX, &text, &len) < 0)
 		return 0;
 	return crier_cgroup_hierarchy_parse((struct crier_slice){text, len}, CRIER_SLICE("memory"));
+}
+
+static bool self_is_root(const char *host_root, uint32_t hierarchy_id)
+{
+	_cleanup_free_ char *text = NULL;
+	struct crier_slice own;
+	char path[PATH_MAX];
+	size_t len;
+
+	return read_proc(host_root, "self/cgroup", path, sizeof(path), PROC_CGROUPS_MAX, &text, &len) == 0 &&
+	       crier_proc_cgroup_parse((struct crier_slice){text, len}, hierarchy_id, &own) &&
+	       crier_slice_equal(own, CRIER_SLICE("/"));
 }
 
 static void set_path(char *dst, size_t cap, const char *path)
@@ -123,8 +187,12 @@ static void decide(const char *host_root, const struct crier_cgroup_mounts *moun
 {
 	struct survey v2, v1;
 
-	survey_hierarchy(mounts->v2, mounts->v2_namespace, &v2);
-	survey_hierarchy(mounts->memory, mounts->memory_namespace, &v1);
+	uint32_t memory_id = memory_hierarchy(host_root);
+
+	survey_hierarchy(mounts->v2, mounts->v2_is_above, mounts->v2_namespace, self_is_root(host_root, 0),
+			 &v2);
+	survey_hierarchy(mounts->memory, mounts->memory_is_above, mounts->memory_namespace,
+			 self_is_root(host_root, memory_id), &v1);
 	layout->primary_is_v2 = prefer_v2(mounts, &v2, &v1);
 
 	const struct survey *primary = layout->primary_is_v2 ? &v2 : &v1;
@@ -137,7 +205,7 @@ static void decide(const char *host_root, const struct crier_cgroup_mounts *moun
 		layout->mode = CRIER_CGROUP_MODE_V1;
 	else
 		layout->mode = mounts->memory[0] ? CRIER_CGROUP_MODE_HYBRID : CRIER_CGROUP_MODE_V2;
-	layout->primary_hierarchy_id = layout->primary_is_v2 ? 0 : memory_hierarchy(host_root);
+	layout->primary_hierarchy_id = layout->primary_is_v2 ? 0 : memory_id;
 	layout->memory_is_v2 = !mounts->memory[0];
 	layout->cpu_is_v2 = !mounts->cpu[0];
 	set_path(layout->primary_root, sizeof(layout->primary_root), primary_root);
@@ -150,26 +218,6 @@ static void decide(const char *host_root, const struct crier_cgroup_mounts *moun
 		 is_above ? primary->namespace_root : "/");
 }
 
-static int read_mountinfo(const char *host_root, char *path, size_t path_cap, char **ret_text,
-			  size_t *ret_len)
-{
-	_cleanup_free_ char *text = malloc(MOUNTINFO_MAX);
-	int r;
-
-	if (!text)
-		return -ENOMEM;
-	snprintf(path, path_cap, "%s/proc/self/mountinfo", host_root);
-	r = crier_read_text(AT_FDCWD, path, text, MOUNTINFO_MAX, ret_len);
-	if (r < 0 && host_root[0]) { /* the host's /proc is of a pid namespace that crier is not in */
-		snprintf(path, path_cap, "/proc/self/mountinfo");
-		r = crier_read_text(AT_FDCWD, path, text, MOUNTINFO_MAX, ret_len);
-	}
-	if (r < 0)
-		return r;
-	*ret_text = take_ptr(text);
-	return 0;
-}
-
 int crier_cgroup_detect(const char *host_root, struct crier_cgroup_layout *ret_layout, struct crier_err *err)
 {
 	const char *root = host_root && strcmp(host_root, "/") != 0 ? host_root : "";
@@ -180,7 +228,7 @@ int crier_cgroup_detect(const char *host_root, struct crier_cgroup_layout *ret_l
 	size_t len;
 	int r;
 
-	r = read_mountinfo(root, path, sizeof(path), &text, &len);
+	r = read_proc(root, "self/mountinfo", path, sizeof(path), MOUNTINFO_MAX, &text, &len);
 	if (r < 0)
 		return crier_err_set(err, r, "%s: cannot be read: %s; mount proc there, or set --host-root",
 				     path, strerror(-r));

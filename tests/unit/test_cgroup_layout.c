@@ -198,8 +198,21 @@ static void test_detect_namespace(void **state)
 	assert_int_equal(crier_cgroup_detect(node->root, &layout, &err), 0);
 	assert_string_equal(layout.namespace_root, POD_PATH "/" ID);
 	assert_true(strlen(layout.primary_root) == strlen(node->root) + strlen("/unified"));
+
+	/* No mount begins there: then it is the directory that the test itself is a member of. */
+	char procs[32];
+
 	*strchr(mountinfo, '\n') = '\0';
 	make_file(node, "/proc/self/mountinfo", strcat(mountinfo, "\n"));
+	make_file(node, "/proc/self/cgroup", "0::/\n");
+	assert_int_equal(crier_cgroup_detect(node->root, &layout, &err), 0);
+	assert_string_equal(layout.namespace_root, "");
+	snprintf(procs, sizeof(procs), "1\n%d\n4294967\n", (int)getpid());
+	make_file(node, "/unified" POD_PATH "/" ID "/cgroup.procs", procs);
+	assert_int_equal(crier_cgroup_detect(node->root, &layout, &err), 0);
+	assert_string_equal(layout.namespace_root, POD_PATH "/" ID);
+	make_file(node, "/proc/self/cgroup",
+		  "0::/below\n"); /* moved since: its own directory is not the root */
 	assert_int_equal(crier_cgroup_detect(node->root, &layout, &err), 0);
 	assert_string_equal(layout.namespace_root, "");
 }
