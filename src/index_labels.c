@@ -90,14 +90,14 @@ int crier_index_merge_labels(struct pod_entry *entry, const struct crier_meta_la
 
 #define POD_SUFFIX_LEN 5 /* of generated names, from this alphabet: k8s.io/apimachinery/pkg/util/rand */
 
-static bool is_generated_suffix(struct crier_slice text)
+static bool is_generated_suffix(const char *text)
 {
 	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
 
-	for (size_t i = 0; i < text.len; i++)
-		if (!memchr(alphabet, text.ptr[i], sizeof(alphabet) - 1))
+	for (size_t i = 0; i < POD_SUFFIX_LEN; i++)
+		if (!memchr(alphabet, text[i], sizeof(alphabet) - 1))
 			return false;
-	return text.len == POD_SUFFIX_LEN;
+	return true;
 }
 
 /*
@@ -112,10 +112,9 @@ static bool split_name(struct crier_slice pod_name, struct crier_slice hash, str
 
 	size_t set_len = pod_name.len - POD_SUFFIX_LEN - 1;
 	size_t deployment_len = set_len - hash.len - 1;
-	struct crier_slice suffix = {pod_name.ptr + set_len + 1, POD_SUFFIX_LEN};
 
 	if (pod_name.ptr[set_len] != '-' || pod_name.ptr[deployment_len] != '-' ||
-	    !is_generated_suffix(suffix) ||
+	    !is_generated_suffix(pod_name.ptr + set_len + 1) ||
 	    memcmp(pod_name.ptr + deployment_len + 1, hash.ptr, hash.len) != 0)
 		return false;
 	*ret_set = (struct crier_slice){pod_name.ptr, set_len};
