@@ -351,7 +351,7 @@ static void release(struct crier_agent *agent, struct crier_err *err)
 	free(agent);
 }
 
-int crier_agent_run(const struct crier_config *config, const char *recording_path, struct crier_err *err)
+int crier_agent_run(const struct crier_config *config, const char *recording_path, bool overwrite, struct crier_err *err)
 {
 	struct crier_agent *agent = calloc(1, sizeof(*agent));
 	int r;
@@ -363,7 +363,7 @@ int crier_agent_run(const struct crier_config *config, const char *recording_pat
 	for (size_t i = 0; i < PSI_WATCHES_MAX; i++)
 		agent->psi[i].fd = -1;
 
-	r = crier_agent_start(agent, recording_path, err);
+	r = crier_agent_start(agent, recording_path, overwrite, err);
 	if (r == 0) {
 		loop(agent);
 		finish(agent);

@@ -64,7 +64,7 @@ void crier_agent_feed_text(struct crier_agent *agent, enum crier_input_type type
 void crier_agent_record(void *ctx, const void *bytes, size_t len);
 
 /* start.c */
-int crier_agent_start(struct crier_agent *agent, const char *recording_path, struct crier_err *err);
+int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite, struct crier_err *err);
 void crier_agent_save_state(struct crier_agent *agent, bool clean);
 
 /* live.c */

@@ -188,11 +188,11 @@ static int watch_all(struct crier_agent *agent, struct crier_err *err)
 	return r;
 }
 
-static int open_recording(struct crier_agent *agent, const char *path, struct crier_err *err)
+static int open_recording(struct crier_agent *agent, const char *path, bool overwrite, struct crier_err *err)
 {
 	if (!path)
 		return 0;
-	int r = crier_recording_create(path, false, &agent->recording, err);
+	int r = crier_recording_create(path, overwrite, &agent->recording, err);
 
 	if (r < 0)
 		return r;
@@ -383,7 +383,7 @@ static int attach(struct crier_agent *agent, struct crier_err *err)
 	return r;
 }
 
-int crier_agent_start(struct crier_agent *agent, const char *recording_path, struct crier_err *err)
+int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite, struct crier_err *err)
 {
 	const struct crier_sink_options sink = {
 		.target = agent->config->output_target,
@@ -406,7 +406,7 @@ int crier_agent_start(struct crier_agent *agent, const char *recording_path, str
 	if (r == 0 && crier_mailbox_new(MAILBOX_BYTES, &agent->mailbox) < 0)
 		r = crier_err_set(err, -ENOMEM, "mailbox: out of memory");
 	if (r == 0)
-		r = open_recording(agent, recording_path, err);
+		r = open_recording(agent, recording_path, overwrite, err);
 	if (r < 0)
 		return r;
 	crier_agent_live(agent);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crier run; crier record FILE. */
 #include <errno.h>
+#include <stdbool.h>
 
 #include "crier/agent.h"
 #include "crier/base/log.h"
 #include "verb.h"
 
-static int run_agent(const struct crier_config *config, const char *recording)
+static int run_agent(const struct crier_config *config, const char *recording, bool overwrite)
 {
 	struct crier_err err = {0};
-	int r = crier_agent_run(config, recording, &err);
+	int r = crier_agent_run(config, recording, overwrite, &err);
 
 	if (r == 0)
 		return CRIER_EXIT_OK;
@@ -26,7 +27,7 @@ int crier_verb_run(int argc, char **argv)
 
 	if (code != CRIER_EXIT_OK)
 		return code;
-	code = run_agent(&config, NULL);
+	code = run_agent(&config, NULL, false);
 	crier_config_done(&config);
 	return code;
 }
@@ -42,10 +43,8 @@ int crier_verb_record(int argc, char **argv)
 		return code;
 	if (rest == 0)
 		code = crier_cli_refuse("record: the FILE to write to is missing");
-	else if (!force && access(argv[0], F_OK) == 0)
-		code = crier_cli_refuse("%.300s: exists already; remove it or add --force", argv[0]);
 	else
-		code = run_agent(&config, argv[0]);
+		code = run_agent(&config, argv[0], force);
 	crier_config_done(&config);
 	return code;
 }
