@@ -3,6 +3,14 @@
  * CRI client: gRPC C core and protobuf-c on a thread of its own. Read calls of runtime.v1.RuntimeService only
  * (the allow-list is one table in src/cri/). Answers go as blobs (meta.h) into the mailbox; no call is ever made on
  * the event path, none without a deadline, and no lock is held across one.
+ *
+ * A reconcile is LIST_BEGIN, every POD, every CONTAINER, LIST_END, all with one generation. LIST_BEGIN leaves before the
+ * runtime is asked, so what is answered for singly after it is younger than the list, not gone. LIST_END leaves only
+ * when both lists were read to their end; a reconcile that failed is followed by the next LIST_BEGIN instead. While the
+ * mailbox is full the thread waits and tries again; nothing is dropped, and no further question is taken.
+ *
+ * Threads: one of crier's own ("crier-cri") and seven that gRPC starts (src/cri/library.c names them); all signals are
+ * blocked in each. Some 5 MB of the agent's memory are gRPC's code and data.
  */
 #ifndef CRIER_CRI_H
 #define CRIER_CRI_H
@@ -35,8 +43,8 @@ void crier_cri_options_default(struct crier_cri_options *options);
  * hung or lying runtime is retried with back-off and jitter for ever and told as CRIER_META_DOWN (on change only).
  * @param mailbox  borrowed, must outlive the client
  */
-int crier_cri_new(const struct crier_cri_options *options, struct crier_mailbox *mailbox, struct crier_cri **ret_cri,
-		  struct crier_err *err) crier_must_check;
+int crier_cri_new(const struct crier_cri_options *options, struct crier_mailbox *mailbox,
+		  struct crier_cri **ret_cri, struct crier_err *err) crier_must_check;
 
 /** Cancels what is in flight and joins the thread; returns within 200 ms also when the runtime hangs. NULL allowed. */
 void crier_cri_free(struct crier_cri *cri);
@@ -44,7 +52,7 @@ void crier_cri_free(struct crier_cri *cri);
 enum crier_cri_question {
 	CRIER_CRI_CONTAINER, /* ContainerStatus; its PodSandboxStatus along when `with_pod` */
 	CRIER_CRI_SANDBOX,   /* PodSandboxStatus */
-	CRIER_CRI_UNKNOWN,   /* ContainerStatus, and on NOT_FOUND PodSandboxStatus: an id from a cgroup path */
+	CRIER_CRI_UNKNOWN, /* ContainerStatus, and on NOT_FOUND PodSandboxStatus: an id from a cgroup path */
 };
 
 /**
@@ -52,7 +60,8 @@ enum crier_cri_question {
  * @param id  container or sandbox id, at most 128 bytes
  * @return 0; -EAGAIN: the queue is full (caller counts and asks later), -EINVAL
  */
-int crier_cri_ask(struct crier_cri *cri, enum crier_cri_question question, struct crier_slice id, bool with_pod);
+int crier_cri_ask(struct crier_cri *cri, enum crier_cri_question question, struct crier_slice id,
+		  bool with_pod);
 
 /** Bring the next reconcile forward to now. */
 void crier_cri_reconcile(struct crier_cri *cri);
@@ -74,7 +83,8 @@ int crier_cri_probe(const char *socket, uint32_t timeout_ms, struct crier_cri_fa
  * First existing socket of the well-known paths (containerd, k3s, CRI-O, cri-dockerd) below `host_root`.
  * @return 0; -ENOENT (err lists the paths tried)
  */
-int crier_cri_discover(const char *host_root, char *ret_path, size_t cap, struct crier_err *err) crier_must_check;
+int crier_cri_discover(const char *host_root, char *ret_path, size_t cap,
+		       struct crier_err *err) crier_must_check;
 
 /** RuntimeReady and the like aside: library versions for `crier version`. Static. */
 const char *crier_cri_library_version(void);

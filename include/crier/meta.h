@@ -19,9 +19,9 @@
 #define CRIER_UNKNOWN_U64 UINT64_MAX
 #define CRIER_UNKNOWN_I64 INT64_MIN
 
-#define CRIER_META_LABELS_MAX	64	    /* labels kept of one object; more are dropped and counted */
-#define CRIER_META_STRING_MAX	4096	    /* any one string; longer ones are cut and counted */
-#define CRIER_META_BLOB_MAX	(64 * 1024) /* one encoded message */
+#define CRIER_META_LABELS_MAX 64	  /* labels kept of one object; more are dropped and counted */
+#define CRIER_META_STRING_MAX 4096	  /* any one string; longer ones are cut and counted */
+#define CRIER_META_BLOB_MAX   (64 * 1024) /* one encoded message */
 
 struct crier_meta_label {
 	struct crier_slice key;
@@ -52,9 +52,9 @@ struct crier_meta_pod {
 	struct crier_slice cgroup_parent; /* as kubelet gave it: a path or a slice name */
 	struct crier_slice runtime_handler;
 	uint64_t attempt;
-	uint64_t created_at_ns; /* unix time */
-	uint64_t pid;		/* of pause, host pid namespace */
-	uint64_t ready;		/* 0, 1 or unknown */
+	uint64_t created_at_ns;		 /* unix time */
+	uint64_t pid;			 /* of pause, host pid namespace */
+	uint64_t ready;			 /* 0, 1 or unknown */
 	struct crier_meta_labels labels; /* io.kubernetes.* left out */
 };
 
@@ -71,12 +71,12 @@ struct crier_meta_container {
 	struct crier_slice reason;   /* "OOMKilled", "Completed", "Error", … */
 	struct crier_slice message;
 	struct crier_slice cgroups_path; /* runtimeSpec.linux.cgroupsPath */
-	struct crier_slice type;	 /* from annotations that state it: "init", "ephemeral", … ; else absent */
-	uint64_t restart_count;		 /* io.kubernetes.container.restartCount, else metadata.attempt */
-	uint64_t state;			 /* enum crier_meta_state */
+	struct crier_slice type; /* from annotations that state it: "init", "ephemeral", … ; else absent */
+	uint64_t restart_count;	 /* io.kubernetes.container.restartCount, else metadata.attempt */
+	uint64_t state;		 /* enum crier_meta_state */
 	uint64_t created_at_ns, started_at_ns, finished_at_ns; /* unix time; CRI's 0 is unknown */
-	int64_t exit_code; /* only when state is EXITED */
-	uint64_t pid;	   /* init, host pid namespace; CRI's 0 is unknown */
+	int64_t exit_code;				       /* only when state is EXITED */
+	uint64_t pid;		     /* init, host pid namespace; CRI's 0 is unknown */
 	uint64_t memory_limit_bytes; /* 0 in CRI = no limit = unknown here */
 	uint64_t cpu_quota_us, cpu_period_us;
 	uint64_t grace_period_s; /* io.kubernetes.pod.terminationGracePeriod */
@@ -116,11 +116,11 @@ struct crier_meta_runtime {
 struct crier_meta_message {
 	enum crier_meta_type type;
 	enum crier_meta_status status;
-	uint64_t generation;	      /* lists; 0 = a single answer */
-	struct crier_slice id;	      /* MISSING: what was asked for */
-	struct crier_slice error;     /* MISSING, DOWN: object, cause, remedy */
+	uint64_t generation;	  /* lists; 0 = a single answer */
+	struct crier_slice id;	  /* MISSING: what was asked for */
+	struct crier_slice error; /* MISSING, DOWN: object, cause, remedy */
 	struct crier_meta_runtime runtime;
-	struct crier_meta_pod pod;	       /* POD; CONTAINER: its pod when it was asked along (sandbox_id set) */
+	struct crier_meta_pod pod; /* POD; CONTAINER: its pod when it was asked along (sandbox_id set) */
 	struct crier_meta_container container; /* CONTAINER */
 	uint64_t strings_cut; /* strings above CRIER_META_STRING_MAX that were cut while encoding */
 };

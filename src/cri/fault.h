@@ -29,7 +29,7 @@ enum crier_cri_fault crier_cri_fault_of_path(const char *socket);
 enum crier_cri_fault crier_cri_fault_of_status(grpc_status_code status);
 
 /** Fill `err` with "CRI socket PATH: cause; remedy". @param words  the runtime's or gRPC's own, may be absent. @return -errno */
-int crier_cri_fault_err(enum crier_cri_fault fault, const char *socket, uint32_t timeout_ms,
+int crier_cri_fault_err(enum crier_cri_fault fault, const char *path, uint32_t timeout_ms,
 			struct crier_slice words, struct crier_err *err);
 
 /** What the fault means to one who asked about an id meanwhile. */

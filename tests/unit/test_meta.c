@@ -7,20 +7,55 @@ static char storage[CRIER_META_BLOB_MAX], again[CRIER_META_BLOB_MAX];
 static struct crier_meta_message message, decoded;
 
 /* Every member of the three structs, so that one forgotten in the layout fails here. */
-#define TEXTS(X)                                                                                             \
-	X(id)                                                                                                \
-	X(error) X(runtime.name) X(runtime.version) X(runtime.api_version) X(pod.sandbox_id) X(pod.name)     \
-		X(pod.namespace_) X(pod.uid) X(pod.ip) X(pod.cgroup_parent) X(pod.runtime_handler)           \
-			X(container.id) X(container.sandbox_id) X(container.name) X(container.pod_name)      \
-				X(container.pod_namespace) X(container.pod_uid) X(container.image)           \
-					X(container.image_id) X(container.reason) X(container.message)       \
-						X(container.cgroups_path) X(container.type)
-#define NUMBERS(X)                                                                                           \
-	X(runtime.ready)                                                                                     \
-	X(pod.attempt) X(pod.created_at_ns) X(pod.pid) X(pod.ready) X(container.restart_count)               \
-		X(container.created_at_ns) X(container.started_at_ns) X(container.finished_at_ns)            \
-			X(container.pid) X(container.memory_limit_bytes) X(container.cpu_quota_us)           \
-				X(container.cpu_period_us) X(container.grace_period_s)
+#define AT(member) offsetof(struct crier_meta_message, member)
+static const size_t texts[] = {AT(id),
+			       AT(error),
+			       AT(runtime.name),
+			       AT(runtime.version),
+			       AT(runtime.api_version),
+			       AT(pod.sandbox_id),
+			       AT(pod.name),
+			       AT(pod.namespace_),
+			       AT(pod.uid),
+			       AT(pod.ip),
+			       AT(pod.cgroup_parent),
+			       AT(pod.runtime_handler),
+			       AT(container.id),
+			       AT(container.sandbox_id),
+			       AT(container.name),
+			       AT(container.pod_name),
+			       AT(container.pod_namespace),
+			       AT(container.pod_uid),
+			       AT(container.image),
+			       AT(container.image_id),
+			       AT(container.reason),
+			       AT(container.message),
+			       AT(container.cgroups_path),
+			       AT(container.type)};
+static const size_t numbers[] = {AT(runtime.ready),
+				 AT(pod.attempt),
+				 AT(pod.created_at_ns),
+				 AT(pod.pid),
+				 AT(pod.ready),
+				 AT(container.restart_count),
+				 AT(container.created_at_ns),
+				 AT(container.started_at_ns),
+				 AT(container.finished_at_ns),
+				 AT(container.pid),
+				 AT(container.memory_limit_bytes),
+				 AT(container.cpu_quota_us),
+				 AT(container.cpu_period_us),
+				 AT(container.grace_period_s)};
+
+static struct crier_slice *text_of(struct crier_meta_message *m, size_t i)
+{
+	return (struct crier_slice *)((char *)m + texts[i]);
+}
+
+static uint64_t *number_of(struct crier_meta_message *m, size_t i)
+{
+	return (uint64_t *)((char *)m + numbers[i]);
+}
 
 static void encode(const struct crier_meta_message *from, struct crier_buf *ret_buf)
 {
@@ -44,12 +79,10 @@ static void fill(struct crier_meta_message *m)
 	m->type = CRIER_META_CONTAINER;
 	m->status = CRIER_META_TIMEOUT;
 	m->generation = 7;
-#define SET(member) m->member = crier_slice_of("text of " #member);
-	TEXTS(SET)
-#undef SET
-#define SET(member) m->member = n *= 3;
-	NUMBERS(SET)
-#undef SET
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(texts); i++)
+		*text_of(m, i) = (struct crier_slice){"abcdefghijklmnopqrstuvwxyz", i + 1};
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(numbers); i++)
+		*number_of(m, i) = n *= 3;
 	m->container.state = CRIER_STATE_EXITED;
 	m->container.exit_code = -9;
 	for (size_t i = 0; i < 3; i++) {
@@ -66,12 +99,10 @@ static void clear_leaves_all_unknown(void **state)
 	(void)state;
 	memset(&message, 0xa5, sizeof(message));
 	crier_meta_clear(&message);
-#define CHECK(member) assert_null(message.member.ptr);
-	TEXTS(CHECK)
-#undef CHECK
-#define CHECK(member) assert_true(message.member == CRIER_UNKNOWN_U64);
-	NUMBERS(CHECK)
-#undef CHECK
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(texts); i++)
+		assert_null(text_of(&message, i)->ptr);
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(numbers); i++)
+		assert_true(*number_of(&message, i) == CRIER_UNKNOWN_U64);
 	assert_true(message.container.exit_code == CRIER_UNKNOWN_I64);
 	assert_int_equal(message.container.state, CRIER_STATE_UNKNOWN);
 	assert_int_equal(message.generation, 0);
@@ -84,12 +115,11 @@ static void every_member_survives(void **state)
 	(void)state;
 	fill(&message);
 	round_trip();
-#define CHECK(member) assert_true(crier_slice_equal(message.member, decoded.member) && decoded.member.ptr);
-	TEXTS(CHECK)
-#undef CHECK
-#define CHECK(member) assert_true(message.member == decoded.member);
-	NUMBERS(CHECK)
-#undef CHECK
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(texts); i++)
+		assert_true(text_of(&decoded, i)->ptr &&
+			    crier_slice_equal(*text_of(&message, i), *text_of(&decoded, i)));
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(numbers); i++)
+		assert_true(*number_of(&message, i) == *number_of(&decoded, i));
 	assert_int_equal(decoded.type, CRIER_META_CONTAINER);
 	assert_int_equal(decoded.status, CRIER_META_TIMEOUT);
 	assert_int_equal(decoded.generation, 7);
@@ -222,9 +252,8 @@ static void too_much_text_is_refused(void **state)
 	(void)state;
 	crier_meta_clear(&message);
 	message.type = CRIER_META_CONTAINER;
-#define SET(member) message.member = (struct crier_slice){text, sizeof(text)};
-	TEXTS(SET)
-#undef SET
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(texts); i++)
+		*text_of(&message, i) = (struct crier_slice){text, sizeof(text)};
 	crier_buf_init(&buf, storage, sizeof(storage));
 	assert_int_equal(crier_meta_encode(&message, &buf), -E2BIG);
 	crier_buf_init(&buf, storage, 3);
