@@ -70,8 +70,8 @@ static int check_socket(const char *value, struct crier_err *err)
 
 #define AT(member) .offset = offsetof(struct crier_config, member)
 #define RELOAD CRIER_OPTION_RELOAD
-#define FILTER(option_name, member, text)                                                                    \
-	{.name = "filter-" option_name, .plural = "filter-" option_name "s", .kind = CRIER_OPTION_LIST,       \
+#define FILTER(option_name, plural_name, member, text)                                                       \
+	{.name = "filter-" option_name, .plural = "filter-" plural_name, .kind = CRIER_OPTION_LIST,          \
 	 AT(filter.member), .flags = RELOAD | CRIER_OPTION_COMMA, .metavar = "PATTERN", .check = check_pattern, .doc = text}
 
 /* clang-format off */
@@ -151,15 +151,15 @@ static const struct crier_option options[] = {
 	{.name = "redact", .kind = CRIER_OPTION_LIST, AT(redact), .flags = RELOAD | CRIER_OPTION_COMMA, .metavar = "PATTERN", .def = "*password*,*token*,*secret*,*key*",
 	 .check = check_pattern, .doc = "Pattern of argument names whose values are hidden, in lower case; PASSWORD matches too."},
 
-	{.group = "Memory and CPU", .name = "pressure-enter-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_enter_ratio), .min = 1, .max = RATIO_ONE, .def = "0.9",
+	{.group = "Memory and CPU", .name = "pressure-enter-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_enter_ratio), .min = RATIO_ONE / 100, .max = RATIO_ONE, .def = "0.9",
 	 .flags = RELOAD, .doc = "Working set over limit at which memory pressure begins."},
-	{.name = "pressure-exit-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_exit_ratio), .min = 1, .max = RATIO_ONE, .def = "0.8",
+	{.name = "pressure-exit-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_exit_ratio), .min = RATIO_ONE / 100, .max = RATIO_ONE, .def = "0.8",
 	 .flags = RELOAD, .doc = "Working set over limit below which it ends."},
-	{.name = "pressure-critical-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_critical_ratio), .min = 1, .max = RATIO_ONE, .def = "0.95",
+	{.name = "pressure-critical-ratio", .kind = CRIER_OPTION_RATIO, AT(pressure_critical_ratio), .min = RATIO_ONE / 100, .max = RATIO_ONE, .def = "0.95",
 	 .flags = RELOAD, .doc = "Working set over limit at which it is critical, if the container also stalls."},
 	{.name = "pressure-interval", .kind = CRIER_OPTION_DURATION, AT(pressure_interval_ms), .min = SEC, .max = HOUR, .def = "60s",
 	 .flags = RELOAD, .doc = "Lasting pressure is told at most this often; profile memory: 10s."},
-	{.name = "throttle-ratio", .kind = CRIER_OPTION_RATIO, AT(throttle_ratio), .min = 1, .max = RATIO_ONE, .def = "0.25",
+	{.name = "throttle-ratio", .kind = CRIER_OPTION_RATIO, AT(throttle_ratio), .min = RATIO_ONE / 100, .max = RATIO_ONE, .def = "0.25",
 	 .flags = RELOAD, .doc = "Share of throttled periods above which container.cpu_throttle is told."},
 	{.name = "throttle-interval", .kind = CRIER_OPTION_DURATION, AT(throttle_interval_ms), .min = SEC, .max = HOUR, .def = "30s",
 	 .flags = RELOAD, .doc = "How often cpu.stat of containers with a quota is read."},
@@ -179,13 +179,13 @@ static const struct crier_option options[] = {
 	{.name = "snapshot-interval", .kind = CRIER_OPTION_DURATION, AT(snapshot_interval_ms), .max = 168 * HOUR, .def = "1h", .flags = RELOAD,
 	 .doc = "How often container.snapshot of every container is told after the start; 0 = never again."},
 
-	FILTER("type", types, "Only these event types."),
-	FILTER("namespace", namespaces, "Only pods of these namespaces."),
-	FILTER("pod", pods, "Only pods of these names."),
+	FILTER("type", "types", types, "Only these event types."),
+	FILTER("namespace", "namespaces", namespaces, "Only pods of these namespaces."),
+	FILTER("pod", "pods", pods, "Only pods of these names."),
 	{.name = "filter-label", .plural = "filter-labels", .kind = CRIER_OPTION_LIST, AT(filter.labels), .flags = RELOAD | CRIER_OPTION_PAIR,
 	 .metavar = "KEY=PATTERN", .check = check_label_filter, .doc = "Only pods with one of these labels; the label must be among --label."},
-	FILTER("container", containers, "Only containers of these names."),
-	FILTER("process", processes, "Only process.* events of these command names."),
+	FILTER("container", "containers", containers, "Only containers of these names."),
+	FILTER("process", "processes", processes, "Only process.* events of these command names."),
 	{.name = "min-severity", .kind = CRIER_OPTION_ENUM, AT(filter.min_severity), .size = 1, .flags = RELOAD, .names = severity_names, .def = "debug",
 	 .doc = "Only events at least this severe."},
 

@@ -75,7 +75,7 @@ static void say_hooks(struct crier_finding *finding, const struct crier_event_re
 		if (!hook->chosen && hook->reason[0])
 			crier_finding_say(finding, "refused %s: %s", hook->name, hook->reason);
 		else if (!hook->chosen && report->served)
-			crier_finding_say(finding, "%s not needed", hook->name);
+			crier_finding_say(finding, "else %s", hook->name);
 	}
 }
 

@@ -70,10 +70,9 @@ void crier_check_kernel(struct crier_check *check)
 
 struct example {
 	char path[CRIER_CGROUP_PATH_MAX];
-	enum crier_cgroup_kind kind;
 };
 
-/* Best is the pods' root: it is there on every node that had a pod. */
+/* Best is the pods' root: it is there on every node that had a pod. Else the first directory below the root. */
 static bool take_example(void *ctx, struct crier_slice path, uint64_t id, uint64_t parent_id)
 {
 	struct example *example = ctx;
@@ -82,10 +81,9 @@ static bool take_example(void *ctx, struct crier_slice path, uint64_t id, uint64
 	(void)id;
 	(void)parent_id;
 	crier_cgroup_parse(path, &facts);
-	if (facts.kind == CRIER_CGROUP_KIND_OTHER)
-		return true;
-	(void)crier_copy_str(example->path, sizeof(example->path), path);
-	return false;
+	if (facts.kind != CRIER_CGROUP_KIND_OTHER || strcmp(example->path, "/") == 0)
+		(void)crier_copy_str(example->path, sizeof(example->path), path);
+	return facts.kind == CRIER_CGROUP_KIND_OTHER;
 }
 
 static void prove_ids(struct crier_check *check, struct crier_finding *finding)

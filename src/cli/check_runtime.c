@@ -44,6 +44,7 @@ static void check_socket(struct crier_check *check)
 		r = crier_cri_probe(socket, (uint32_t)config->cri_timeout_ms, &facts, &err);
 	if (r == 0) {
 		say_runtime(finding, socket, &facts);
+		(void)crier_copy_str(check->runtime, sizeof(check->runtime), crier_slice_of(facts.name));
 		return;
 	}
 	crier_finding_say(finding, "%s", err.message);
@@ -59,6 +60,10 @@ static void check_bundles(struct crier_check *check)
 	char path[PATH_MAX];
 	struct stat st;
 
+	if (check->runtime[0] && strcmp(check->runtime, "containerd") != 0) {
+		crier_finding_say(finding, "not read: this runtime is not containerd");
+		return;
+	}
 	snprintf(path, sizeof(path), "%.2000s%.2000s", root, config->runtime_state_dir);
 	crier_finding_say(finding, "%s", path);
 	if (stat(path, &st) < 0 || access(path, R_OK | X_OK) < 0) {

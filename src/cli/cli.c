@@ -92,24 +92,20 @@ int crier_cli_finish(int code)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
-	crier_error("stdout: %s", strerror(errno));
+	if (errno != EPIPE) /* `crier help | head` needs no word */
+		crier_error("stdout: %s", strerror(errno));
 	return CRIER_EXIT_DEGRADED;
 }
 
 int crier_cli_print_json(json_t *json)
 {
-	int r = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : 0;
-
 	if (!json) {
 		crier_error("out of memory");
 		return CRIER_EXIT_DEGRADED;
 	}
+	(void)json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)); /* errors stay in the stream */
 	json_decref(json);
 	putchar('\n');
-	if (r < 0) {
-		crier_error("stdout: %s", strerror(errno));
-		return CRIER_EXIT_DEGRADED;
-	}
 	return crier_cli_finish(CRIER_EXIT_OK);
 }
 
