@@ -130,7 +130,12 @@ static inline char *put_object(struct crier_emit_line *line, const struct crier_
 	if (end == start)
 		return p;
 	*start = '{';
-	*end = '}'; /* there is room: see put_fields */
+	if (__builtin_expect(end == line->buf.data + line->buf.cap,
+			     0)) { /* a long value can fill it to the last byte */
+		line->buf.overflow = true;
+		return end;
+	}
+	*end = '}';
 	return end + 1;
 }
 
@@ -148,8 +153,7 @@ static char *put_general(struct crier_emit_line *line, const struct crier_field 
 static char *put_fields(struct crier_emit_line *line, const struct crier_field *table, const void *object,
 			char *p)
 {
-	/* The last bytes are never used but for closing braces: a line that comes so near is cut. */
-	const char *end = line->buf.data + line->buf.cap - PUT_BRACES;
+	const char *end = line->buf.data + line->buf.cap;
 
 	for (const struct crier_field *field = table; field->kind != CRIER_FIELD_END; field++) {
 		const char *value = (const char *)object + field->offset;
@@ -157,7 +161,7 @@ static char *put_fields(struct crier_emit_line *line, const struct crier_field *
 
 		if (field->full_only && line->lean)
 			continue;
-		if (__builtin_expect(end - p < PUT_ROOM, 0)) {
+		if (__builtin_expect(end - p < PUT_ROOM, 0)) { /* a line that comes so near the end is cut */
 			line->buf.overflow = true;
 			return p;
 		}
@@ -221,7 +225,7 @@ void crier_emit_fields(struct crier_emit_line *line, const struct crier_field *t
 
 void crier_emit_object(struct crier_emit_line *line, const struct crier_field *field, const void *object)
 {
-	if (line->buf.cap - line->buf.len < PUT_ROOM + PUT_BRACES)
+	if (line->buf.cap - line->buf.len < PUT_ROOM)
 		line->buf.overflow = true;
 	else
 		put_end(&line->buf, put_object(line, field, object, put_at(&line->buf)));

@@ -12,7 +12,6 @@
 
 #define PUT_ROOM     128 /* a key and the longest number with its quotes, or a word */
 #define PUT_WORD_MAX 64
-#define PUT_BRACES   16 /* closing braces of objects that are open: depth is 8 at most */
 
 static inline bool put_has_room(const struct crier_buf *buf)
 {

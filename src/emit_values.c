@@ -180,6 +180,31 @@ static bool is_written(const struct crier_buf *buf, const struct written *keys, 
 	return false;
 }
 
+#define LABEL_KEY_MAX 320 /* prefix 253, slash, name 63 */
+
+static void put_label_name(struct crier_buf *buf, struct crier_slice key, enum crier_label_keys style)
+{
+	key.len = crier_utf8_cut(key, LABEL_KEY_MAX);
+	for (size_t i = 0; style == CRIER_LABEL_KEYS_UNDERSCORE && i < key.len; i++) {
+		unsigned char c = (unsigned char)key.ptr[i];
+		bool is_word = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		crier_buf_put_char(buf, is_word ? (char)c : '_');
+	}
+	if (style == CRIER_LABEL_KEYS_UNDERSCORE)
+		return;
+	while (key.len) { /* readers keep keys as C strings (jansson refuses NUL in one): it is replaced as bad bytes are */
+		size_t run = strnlen(key.ptr, key.len);
+
+		(void)crier_json_escape(buf, (struct crier_slice){key.ptr, run}, run);
+		if (run == key.len)
+			break;
+		crier_buf_put_str(buf, "\xef\xbf\xbd");
+		key.ptr += run + 1;
+		key.len -= run + 1;
+	}
+}
+
 /* Writes `,"key<suffix>":`, or nothing if the object has this key already. @return whether it was written */
 static bool put_label_key(struct crier_emit_line *line, struct crier_slice key, const char *suffix,
 			  struct written *keys, size_t *count)
@@ -191,17 +216,7 @@ static bool put_label_key(struct crier_emit_line *line, struct crier_slice key, 
 	struct written written = {.start = buf->len};
 
 	crier_buf_put_char(buf, '"');
-	if (line->options->label_keys == CRIER_LABEL_KEYS_UNDERSCORE) {
-		for (size_t i = 0; i < crier_min(key.len, (size_t)320); i++) {
-			unsigned char c = (unsigned char)key.ptr[i];
-			bool word =
-				(c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-
-			crier_buf_put_char(buf, word ? (char)c : '_');
-		}
-	} else {
-		(void)crier_json_escape(buf, key, 320); /* prefix 253, slash, name 63 */
-	}
+	put_label_name(buf, key, line->options->label_keys);
 	crier_buf_put_str(buf, suffix);
 	crier_buf_put_char(buf, '"');
 	written.len = buf->len - written.start;
@@ -234,13 +249,14 @@ static void put_labels(struct crier_emit_line *line, const struct crier_field *f
 	for (size_t i = 0; i < kept; i++) {
 		const struct crier_meta_label *label = &labels->items[i];
 
-		if (!put_label_key(line, label->key, "", keys, &count))
-			continue; /* twice, or alike once written: the first stays */
+		if (!label->key.len || !put_label_key(line, label->key, "", keys, &count))
+			continue; /* no name; or twice, or alike once written: the first stays */
 		flags[i] = crier_json_string(&line->buf, label->value.ptr ? label->value : CRIER_SLICE(""),
 					     CRIER_NAME_MAX);
-		if (!crier_utf8_is_valid(label->key))
+		if (!crier_utf8_is_valid(label->key) ||
+		    strnlen(label->key.ptr, label->key.len) < label->key.len)
 			crier_emit_path(line, &line->sanitized, field->key);
-		if (flags[i] & CRIER_JSON_TRUNCATED || label->key.len > 320)
+		if (flags[i] & CRIER_JSON_TRUNCATED || label->key.len > LABEL_KEY_MAX)
 			crier_emit_path(line, &line->truncated, field->key);
 	}
 	for (size_t i = 0; i < kept; i++) {

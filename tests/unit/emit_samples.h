@@ -478,7 +478,7 @@ static void sample_init(struct sample *s, enum crier_type type)
 	}
 }
 
-static void sample_done(struct sample *s)
+static inline void sample_done(struct sample *s)
 {
 	free(s->container.fragment[0]);
 	free(s->container.fragment[1]);
