@@ -9,7 +9,8 @@ from tree import BUILD, verdict
 READS = {
     "Version", "Status", "ListPodSandbox", "ListContainers", "ContainerStatus", "PodSandboxStatus", "GetContainerEvents",
 }  # fmt: skip
-# Methods of runtime.v1 that change something, by names that are no ordinary words.
+# Methods of runtime.v1 that change something: as strings of their own, from which a path could be put together. (Prose
+# that the binary holds may name them.)
 WRITES = (
     "RunPodSandbox StopPodSandbox RemovePodSandbox CreateContainer StartContainer StopContainer RemoveContainer "
     "UpdateContainerResources ReopenContainerLog ExecSync PortForward UpdateRuntimeConfig CheckpointContainer "
@@ -27,7 +28,7 @@ def problems_of(binary: bytes) -> list[str]:
         for service, method in sorted(named)
         if service != "runtime.v1.RuntimeService" or method not in READS
     ]
-    return problems + [f"{name}: this name of a call that writes is in the binary" for name in WRITES if name.encode() in binary]
+    return problems + [f"{name}: this name of a call that writes is in the binary" for name in WRITES if re.search(rb"[\0/]%s\0" % name.encode(), binary)]
 
 
 def main() -> None:
