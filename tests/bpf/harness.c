@@ -145,12 +145,26 @@ static void find_mounts(void)
 		fclose(file);
 }
 
+/* A program whose peak is over when it ends. */
+static int grow_and_shrink(void)
+{
+	char *p = mmap(NULL, 48 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return 1;
+	memset(p, 1, 48 << 20);
+	return munmap(p, 48 << 20) == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct test_case *const suites[] = {open_tests,   process_tests, signal_tests,
-							 cgroup_tests, oom_tests,     loss_tests};
+	static const struct test_case *const suites[] = {open_tests,	  process_tests, signal_tests,
+							 cgroup_tests,	  oom_tests,	 loss_tests,
+							 old_kernel_tests};
 	int failed = 0;
 
+	if (argc == 2 && strcmp(argv[1], SELF_GROW_AND_SHRINK) == 0)
+		return grow_and_shrink();
 	signal(SIGPIPE, SIG_IGN);
 	find_mounts();
 	store = mmap(NULL, RECORD_STORE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

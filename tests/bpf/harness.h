@@ -24,7 +24,7 @@ struct test_case {
 };
 
 extern const struct test_case process_tests[], signal_tests[], cgroup_tests[], oom_tests[], loss_tests[],
-	open_tests[];
+	open_tests[], old_kernel_tests[];
 
 /* End the running test. */
 void test_fail(const char *file, int line, const char *format, ...)
@@ -132,6 +132,9 @@ int child_run(const struct box *box, child_fn fn, void *arg, struct child *ret_c
 int body_exit(void *code);
 int body_pause(void *arg);
 int body_hog(void *mib); /* touch that much memory, then pause; NULL: for ever */
+
+/* Argument by which the test program, executed by a child, touches 48 MiB, gives them back and ends. */
+#define SELF_GROW_AND_SHRINK "--grow-and-shrink"
 
 void write_file(const char *dir, const char *file, const char *text);
 uint64_t now_ns(void); /* CLOCK_BOOTTIME */

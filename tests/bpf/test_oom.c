@@ -216,6 +216,25 @@ static void older_cgroups(void)
 	kill(inhabitant.pid, SIGKILL);
 }
 
+/* What a container's count had come to before the start is no rise when its pod's limit is hit. */
+static void older_count_is_no_rise(void)
+{
+	struct child inhabitant, child;
+	struct box *pod, *box;
+
+	pod = box_make(NULL, "pod");
+	box = box_make(pod, "container");
+	box_limit(box, LIMIT);
+	inhabitant = child_start(box, body_pause, NULL);
+	child_run(box, body_hog, NULL, NULL);
+	box_limit(box, 10 * LIMIT);
+	setup_open(&(struct setup){0});
+	box_limit(pod, LIMIT);
+	child_run(box, body_hog, NULL, &child);
+	check_level(records_need(CRIER_WIRE_OOM, (uint32_t)child.pid, 0)->oom, 1, pod);
+	kill(inhabitant.pid, SIGKILL);
+}
+
 static void host_is_not_filtered(void)
 {
 	struct child child;
@@ -310,6 +329,7 @@ const struct test_case oom_tests[] = {
 	{"oom_threads_once", threads_once, true},
 	{"oom_group_kill", group_kill, true},
 	{"oom_older_cgroups", older_cgroups, true},
+	{"oom_older_count_is_no_rise", older_count_is_no_rise, true},
 	{"oom_host_is_not_filtered", host_is_not_filtered, true},
 	{"oom_trigger_is_not_the_victim", trigger_is_not_the_victim, true},
 	{"pressure_reclaim_hints", reclaim_hints, true},

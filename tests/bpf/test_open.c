@@ -169,7 +169,7 @@ static int body_open_unprivileged(void *arg)
 	if (setuid(65534) < 0)
 		return 1;
 	r = crier_probe_open(&options, &probe, &err);
-	if (r != -EPERM || !strstr(err.message, "CAP_BPF") || !strstr(err.message, "CAP_PERFMON")) {
+	if (r != -EPERM || !strstr(err.message, "missing CAP_BPF") || !strstr(err.message, "CAP_PERFMON")) {
 		fprintf(stderr, "%d: %s\n", r, err.message);
 		return 2;
 	}
