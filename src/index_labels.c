@@ -51,10 +51,12 @@ static struct crier_meta_labels *labels_dup(const struct crier_meta_labels *labe
 		text += labels->items[i].key.len + labels->items[i].value.len;
 
 	struct crier_meta_labels *copy = malloc(head + text);
-	char *at_text = (char *)copy + head;
 
 	if (!copy)
 		return NULL;
+
+	char *at_text = (char *)copy + head;
+
 	copy->count = labels->count;
 	for (size_t i = 0; i < labels->count; i++) {
 		copy->items[i].key = copy_into(&at_text, labels->items[i].key);

@@ -133,12 +133,13 @@ static bool has_word(struct crier_slice list, char separator, struct crier_slice
 void crier_cgroup_mounts_parse(struct crier_slice mountinfo, const char *host_root,
 			       struct crier_cgroup_mounts *ret_mounts)
 {
+	memset(ret_mounts, 0, sizeof(*ret_mounts));
+
 	struct candidate v2 = {.best = ret_mounts->v2, .namespace = ret_mounts->v2_namespace};
 	struct candidate memory = {.best = ret_mounts->memory, .namespace = ret_mounts->memory_namespace};
 	struct candidate cpu = {.best = ret_mounts->cpu};
 	struct crier_slice line;
 
-	memset(ret_mounts, 0, sizeof(*ret_mounts));
 	while (next_piece(&mountinfo, '\n', &line)) {
 		struct mount mount;
 

@@ -49,7 +49,7 @@ static bool scan_one(struct scan *scan, int proc, const char *name)
 {
 	_cleanup_close_ int directory = openat(proc, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct crier_proc_entry entry = {0};
-	size_t len;
+	size_t len = 0;
 
 	if (directory < 0 || crier_read_text(directory, "stat", scan->stat, sizeof(scan->stat), &len) < 0 ||
 	    crier_proc_stat_parse((struct crier_slice){scan->stat, len}, &entry) < 0)
