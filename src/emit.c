@@ -130,6 +130,9 @@ static void put_data(struct crier_emit_line *line, const struct crier_event *eve
 	}
 	if (line->buf.len == before)
 		crier_buf_put_str(&line->buf, ",\"data\":{}");
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(event->cut_at_source); i++)
+		if (event->cut_at_source[i])
+			crier_emit_path(line, &line->truncated, event->cut_at_source[i]);
 }
 
 static void put_paths(struct crier_emit_line *line, const char *json, struct crier_emit_paths *paths)

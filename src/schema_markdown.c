@@ -48,13 +48,17 @@ static void put_words(FILE *out, const struct crier_field *field)
 	}
 }
 
-static const char *lean_word(const struct crier_field *field, bool is_lean)
+/* What a lean line keeps of a field. */
+static void put_lean(FILE *out, const struct crier_field *field, bool is_lean)
 {
 	if (!is_lean)
-		return "";
+		return;
 	if (!field->lean_skip)
-		return "yes";
-	return field->kind == CRIER_FIELD_ENUM ? "unless ordinary" : "unless 0";
+		fputs("yes", out);
+	else if (field->kind == CRIER_FIELD_ENUM)
+		fprintf(out, "unless `%s`", field->names[field->lean_skip - 1]);
+	else
+		fprintf(out, "unless %u", field->lean_skip - 1u);
 }
 
 static void put_rows(FILE *out, const char *prefix, const struct crier_field *table, bool is_lean)
@@ -75,7 +79,9 @@ static void put_rows(FILE *out, const char *prefix, const struct crier_field *ta
 		}
 		fprintf(out, "| `%s` | %s", path, kind_words[field->kind]);
 		put_words(out, field);
-		fprintf(out, " | %s | %s |\n", lean_word(field, lean), field->doc);
+		fputs(" | ", out);
+		put_lean(out, field, lean);
+		fprintf(out, " | %s |\n", field->doc);
 	}
 }
 

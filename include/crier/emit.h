@@ -31,9 +31,9 @@ struct crier_resource {
 
 /* What is the same for all lines of a run. Borrowed; set once (and on reload). */
 struct crier_emit_options {
-	char instance[9];	  /* 8 hex digits */
-	char boot[9];		  /* first 8 hex digits of the boot id: process keys */
-	struct crier_slice node_name;	 /* absent = unknown */
+	char instance[9];	      /* 8 hex digits */
+	char boot[9];		      /* first 8 hex digits of the boot id: process keys */
+	struct crier_slice node_name; /* absent = unknown */
 	struct crier_slice cluster_name;
 	enum crier_detail detail;
 	enum crier_label_keys label_keys;

@@ -16,7 +16,8 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void run(const char *name, enum crier_type type, enum crier_detail detail, bool as_text, unsigned rounds)
+static void run(const char *name, enum crier_type type, enum crier_detail detail, bool as_text,
+		unsigned rounds)
 {
 	static struct sample s;
 	char line[CRIER_LINE_MAX];
@@ -31,8 +32,8 @@ static void run(const char *name, enum crier_type type, enum crier_detail detail
 
 		for (unsigned i = 0; i < rounds; i++) {
 			crier_buf_init(&buf, line, sizeof(line));
-			int r = as_text ? crier_emit_text(&s.options, &s.event, false, &buf) :
-					  crier_emit_json(&s.options, &s.event, 118399 + i, &buf);
+			int r = as_text ? crier_emit_text(&s.options, &s.event, false, &buf)
+					: crier_emit_json(&s.options, &s.event, 118399 + i, &buf);
 
 			if (r < 0)
 				abort();

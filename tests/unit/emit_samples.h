@@ -7,15 +7,15 @@
 
 #include "crier/emit.h"
 
-#define SAMPLE_ID    "3f9c1e2d4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
+#define SAMPLE_ID     "3f9c1e2d4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
 #define SAMPLE_OLD_ID "be41a7c0d9e8f70615243342516070819a8b7c6d5e4f30211203f4e5d6c7b8a9"
-#define SAMPLE_UID   "7a1f0c52-9f0e-4c8b-9a55-0d8be1d0c7e4"
-#define SAMPLE_CGROUP                                                                                        \
+#define SAMPLE_UID    "7a1f0c52-9f0e-4c8b-9a55-0d8be1d0c7e4"
+#define SAMPLE_CGROUP                                                                                                \
 	"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7a1f0c52_9f0e_4c8b_9a55_0d8be1d0c7e4.slice/" \
 	"cri-containerd-" SAMPLE_ID ".scope"
-#define SAMPLE_MIB   1048576ULL
-#define SAMPLE_BOOT  912345123456789ULL
-#define SAMPLE_UNIX  1767586327123456789ULL /* 2026-01-05T04:12:07.123456789Z */
+#define SAMPLE_MIB  1048576ULL
+#define SAMPLE_BOOT 912345123456789ULL
+#define SAMPLE_UNIX 1767586327123456789ULL /* 2026-01-05T04:12:07.123456789Z */
 
 struct sample {
 	struct crier_emit_options options;
@@ -41,7 +41,8 @@ static void sample_world(struct sample *s)
 		.unix_offset_ns = SAMPLE_UNIX - SAMPLE_BOOT,
 		.cgroup_v2_primary = true,
 	};
-	s->labels = (struct crier_meta_labels){.count = 1, .items = {{CRIER_SLICE("app"), CRIER_SLICE("cart")}}};
+	s->labels =
+		(struct crier_meta_labels){.count = 1, .items = {{CRIER_SLICE("app"), CRIER_SLICE("cart")}}};
 	s->pod = (struct crier_pod){
 		.uid = SAMPLE_UID,
 		.name = CRIER_SLICE("cart-7d9f8b6c5-x2x4k"),
@@ -59,7 +60,8 @@ static void sample_world(struct sample *s)
 		.pod = &s->pod,
 		.name = CRIER_SLICE("app"),
 		.image = CRIER_SLICE("registry.example/shop/cart:1.8.2"),
-		.image_id = CRIER_SLICE("sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"),
+		.image_id = CRIER_SLICE(
+			"sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"),
 		.runtime_name = "containerd",
 		.runtime_version = "1.7.24",
 		.type = CRIER_CONTAINER_TYPE_APP,
@@ -186,8 +188,10 @@ static void sample_node_oom(struct sample *s, struct crier_data_oom *data)
 	data->scope = CRIER_OOM_SCOPE_GLOBAL;
 	data->limit.level = CRIER_LEVEL_NODE;
 	data->limit.found_by = CRIER_FOUND_OOM_CONTROL;
-	data->limit.cgroup = (struct crier_cgroup_ref){CRIER_UNKNOWN_U64, CRIER_SLICE_NONE, CRIER_UNKNOWN_U64};
-	data->limit.bytes = data->limit.usage_bytes = data->limit.peak_bytes = data->limit.swap_bytes = CRIER_UNKNOWN_U64;
+	data->limit.cgroup =
+		(struct crier_cgroup_ref){CRIER_UNKNOWN_U64, CRIER_SLICE_NONE, CRIER_UNKNOWN_U64};
+	data->limit.bytes = data->limit.usage_bytes = data->limit.peak_bytes = data->limit.swap_bytes =
+		CRIER_UNKNOWN_U64;
 	s->event.correlation.cause_count = 0;
 }
 
@@ -199,8 +203,8 @@ static void sample_exited(struct sample *s, struct crier_data_exited *data)
 	s->event.correlation.cause_count = 2;
 	s->event.correlation.causes[0] =
 		(struct crier_cause){118205, CRIER_TYPE_PROCESS_EXIT, CRIER_BASIS_SAME_TASK, 0, 59};
-	s->event.correlation.causes[1] =
-		(struct crier_cause){CRIER_UNKNOWN_U64, CRIER_TYPE_CONTAINER_OOM, CRIER_BASIS_SAME_TASK, 1, 67};
+	s->event.correlation.causes[1] = (struct crier_cause){CRIER_UNKNOWN_U64, CRIER_TYPE_CONTAINER_OOM,
+							      CRIER_BASIS_SAME_TASK, 1, 67};
 	s->container.finished_at_ns = SAMPLE_UNIX + 60000000;
 	data->cause = CRIER_EXIT_CAUSE_OOM;
 	data->exit_code = 137;
@@ -212,8 +216,10 @@ static void sample_exited(struct sample *s, struct crier_data_exited *data)
 	data->runtime.reason = CRIER_SLICE("OOMKilled");
 	data->runtime.exit_code = 137;
 	data->runtime.finished_at = SAMPLE_UNIX + 60000000;
-	s->timeline[0] = (struct crier_timeline_item){118190, CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, SAMPLE_UNIX - 1143000000};
-	s->timeline[1] = (struct crier_timeline_item){CRIER_UNKNOWN_U64, CRIER_TYPE_CONTAINER_OOM, SAMPLE_UNIX};
+	s->timeline[0] = (struct crier_timeline_item){118190, CRIER_TYPE_CONTAINER_MEMORY_PRESSURE,
+						      SAMPLE_UNIX - 1143000000};
+	s->timeline[1] =
+		(struct crier_timeline_item){CRIER_UNKNOWN_U64, CRIER_TYPE_CONTAINER_OOM, SAMPLE_UNIX};
 	s->timeline[2] = (struct crier_timeline_item){118205, CRIER_TYPE_PROCESS_EXIT, SAMPLE_UNIX + 8000000};
 	data->timeline = s->timeline;
 	data->timeline_count = 3;
@@ -338,8 +344,12 @@ static void sample_signal(struct sample *s, struct crier_data_signal *data)
 static void sample_counts(struct crier_class_counts *counts, uint64_t scale)
 {
 	*counts = (struct crier_class_counts){
-		.generated = 1000 * scale, .emitted = 600 * scale, .filtered = 300 * scale,
-		.suppressed = 90 * scale,  .lost = 8 * scale,	   .held = 2 * scale,
+		.generated = 1000 * scale,
+		.emitted = 600 * scale,
+		.filtered = 300 * scale,
+		.suppressed = 90 * scale,
+		.lost = 8 * scale,
+		.held = 2 * scale,
 	};
 }
 
@@ -365,13 +375,16 @@ static void sample_agent_start(struct sample *s, struct crier_data_agent_start *
 	data->cgroup_mode = CRIER_SLICE("v2");
 	data->cgroup_driver = CRIER_SLICE("systemd");
 	data->cri_socket = CRIER_SLICE("/run/containerd/containerd.sock");
-	s->hooks[0] = (struct crier_hook_choice){"exec", CRIER_SLICE("tp_btf:sched_process_exec"), CRIER_SLICE_NONE};
-	s->hooks[1] = (struct crier_hook_choice){"oom", CRIER_SLICE("tp_btf:mark_victim"),
-						 CRIER_SLICE("fentry:oom_kill_process: no trampoline on this kernel")};
+	s->hooks[0] = (struct crier_hook_choice){"exec", CRIER_SLICE("tp_btf:sched_process_exec"),
+						 CRIER_SLICE_NONE};
+	s->hooks[1] = (struct crier_hook_choice){
+		"oom", CRIER_SLICE("tp_btf:mark_victim"),
+		CRIER_SLICE("fentry:oom_kill_process: no trampoline on this kernel")};
 	data->hooks = s->hooks;
 	data->hook_count = 2;
-	s->degraded[0] = (struct crier_degraded){CRIER_SLICE("executable paths of other users' processes may be absent"),
-						 CRIER_SLICE("add SYS_PTRACE")};
+	s->degraded[0] = (struct crier_degraded){
+		CRIER_SLICE("executable paths of other users' processes may be absent"),
+		CRIER_SLICE("add SYS_PTRACE")};
 	data->degraded = s->degraded;
 	data->degraded_count = 1;
 	data->previous.instance = CRIER_SLICE("77aa01fe");
@@ -456,7 +469,9 @@ static void sample_init(struct sample *s, enum crier_type type)
 		break;
 	case CRIER_TYPE_CONTAINER_STARTED: sample_started(s, data); break;
 	case CRIER_TYPE_CONTAINER_EXITED: sample_exited(s, data); break;
-	case CRIER_TYPE_CONTAINER_REMOVED: ((struct crier_data_removed *)data)->basis = CRIER_REMOVED_RUNTIME; break;
+	case CRIER_TYPE_CONTAINER_REMOVED:
+		((struct crier_data_removed *)data)->basis = CRIER_REMOVED_RUNTIME;
+		break;
 	case CRIER_TYPE_CONTAINER_RESOLVED: sample_resolved(data); break;
 	case CRIER_TYPE_CONTAINER_SNAPSHOT: sample_snapshot(data); break;
 	case CRIER_TYPE_CONTAINER_OOM: sample_oom(s, data); break;

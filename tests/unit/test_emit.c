@@ -1,103 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole lines: order and rules that hold for each, hostile names, cuts, fragments, what is left out when unknown. */
-#include "test.h"
-
-#include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "crier/base/json.h"
-#include "emit_samples.h"
-
-static char line_text[CRIER_LINE_MAX + 1];
-static size_t line_len;
-
-/* Emit and parse; the caller gives the value back. */
-static json_t *emit(const struct sample *s)
-{
-	struct crier_buf buf;
-	json_error_t error;
-
-	crier_buf_init(&buf, line_text, CRIER_LINE_MAX);
-	assert_int_equal(crier_emit_json(&s->options, &s->event, 118204, &buf), 0);
-	line_len = buf.len;
-	assert_true(buf.len <= CRIER_LINE_MAX && buf.data[buf.len - 1] == '\n');
-	assert_null(memchr(buf.data, '\n', buf.len - 1));
-	assert_true(crier_utf8_is_valid((struct crier_slice){buf.data, buf.len}));
-	line_text[buf.len] = '\0';
-	json_t *value = json_loadb(buf.data, buf.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-
-	if (!value)
-		fail_msg("%s at %d: %s", error.text, error.position, line_text);
-	return value;
-}
-
-/* The value at a dotted path; NULL when absent. */
-static json_t *at(json_t *value, const char *path)
-{
-	char key[64];
-
-	while (value && *path) {
-		size_t n = strcspn(path, ".");
-
-		snprintf(key, sizeof(key), "%.*s", (int)n, path);
-		value = json_is_array(value) ? json_array_get(value, strtoul(key, NULL, 10)) : json_object_get(value, key);
-		path += n + (path[n] == '.');
-	}
-	return value;
-}
-
-static void expect_text(json_t *line, const char *path, const char *expected)
-{
-	json_t *value = at(line, path);
-
-	if (!expected) {
-		if (value)
-			fail_msg("%s is there: %s", path, line_text);
-		return;
-	}
-	if (!value || !json_string_value(value) || strcmp(json_string_value(value), expected) != 0)
-		fail_msg("%s is not \"%s\": %s", path, expected, line_text);
-}
-
-static void expect_number(json_t *line, const char *path, json_int_t expected)
-{
-	json_t *value = at(line, path);
-
-	if (!value || !json_is_integer(value) || json_integer_value(value) != expected)
-		fail_msg("%s is not %lld: %s", path, (long long)expected, line_text);
-}
-
-static bool lists(json_t *line, const char *list, const char *path)
-{
-	json_t *items = json_object_get(line, list);
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(items, i, item)
-		if (strcmp(json_string_value(item), path) == 0)
-			return true;
-	return false;
-}
-
-static unsigned depth_of(json_t *value)
-{
-	unsigned depth = 0;
-	const char *key;
-	json_t *child;
-	size_t i;
-
-	if (json_is_array(value)) {
-		json_array_foreach(value, i, child)
-			depth = crier_max(depth, depth_of(child));
-		return depth;
-	}
-	if (!json_is_object(value))
-		return 0;
-	json_object_foreach(value, key, child)
-		depth = crier_max(depth, depth_of(child));
-	return depth + 1;
-}
+/* Whole lines: order and rules that hold for each, fragments, what is left out when unknown. */
+#include "emit_line.h"
 
 static const enum crier_detail details[] = {CRIER_DETAIL_FULL, CRIER_DETAIL_LEAN};
 
@@ -105,7 +8,7 @@ static const enum crier_detail details[] = {CRIER_DETAIL_FULL, CRIER_DETAIL_LEAN
 
 static void test_rules(void **state)
 {
-	static const char *const taken[] = {"log",	 "time",      "stream", "_p",	 "date",    "kubernetes",
+	static const char *const taken[] = {"log",     "time",	    "stream", "_p",   "date",	 "kubernetes",
 					    "message", "timestamp", "source", "host", "service", "status"};
 	static struct sample s;
 	(void)state;
@@ -141,9 +44,10 @@ static void test_rules(void **state)
 
 static void test_order(void **state)
 {
-	static const char *const keys[] = {"schema",  "instance", "seq",    "event_id",	 "type",      "ts",	    "boottime_ns",
-					   "severity", "priority", "summary", "filter",	 "probe",     "process",    "actor",
-					   "cgroup",  "container", "k8s",    "resource", "attribution", "correlation", "data"};
+	static const char *const keys[] = {
+		"schema",   "instance",	 "seq",	    "event_id", "type",	       "ts",	      "boottime_ns",
+		"severity", "priority",	 "summary", "filter",	"probe",       "process",     "actor",
+		"cgroup",   "container", "k8s",	    "resource", "attribution", "correlation", "data"};
 	static const struct crier_resource resource = {"site", CRIER_SLICE("north")};
 	static struct sample s;
 	size_t i = 0;
@@ -157,7 +61,8 @@ static void test_order(void **state)
 	s.options.resource_count = 1;
 	json_t *line = emit(&s);
 
-	json_object_foreach(line, key, value) {
+	json_object_foreach(line, key, value)
+	{
 		assert_true(i < CRIER_ARRAY_SIZE(keys));
 		assert_string_equal(key, keys[i++]);
 	}
@@ -263,11 +168,24 @@ static void test_severity_raises_priority(void **state)
 
 static void test_lean_leaves_out(void **state)
 {
-	static const char *const absent[] = {"container.name",	   "container.image",	"container.limits", "container.runtime",
-					     "k8s.pod.ip",	   "k8s.pod.label",	"k8s.replicaset",   "k8s.workload",
-					     "cgroup.path",	   "attribution.via",	"attribution.wait_us", "process.role",
-					     "correlation.pod_uid", "correlation.container_id", "correlation.cgroup_path",
-					     "correlation.node_name", "correlation.process_id", "process.start_boottime_ns",
+	static const char *const absent[] = {"container.name",
+					     "container.image",
+					     "container.limits",
+					     "container.runtime",
+					     "k8s.pod.ip",
+					     "k8s.pod.label",
+					     "k8s.replicaset",
+					     "k8s.workload",
+					     "cgroup.path",
+					     "attribution.via",
+					     "attribution.wait_us",
+					     "process.role",
+					     "correlation.pod_uid",
+					     "correlation.container_id",
+					     "correlation.cgroup_path",
+					     "correlation.node_name",
+					     "correlation.process_id",
+					     "process.start_boottime_ns",
 					     "process.executable.name"};
 	static struct sample s;
 	(void)state;
@@ -285,8 +203,9 @@ static void test_lean_leaves_out(void **state)
 	json_decref(line);
 
 	/* what is out of the ordinary stays */
-	s.event.attribution = (struct crier_attribution){CRIER_ATTRIBUTION_PARTIAL, CRIER_SOURCE_CGROUP_PATH, CRIER_VIA_ANCESTOR,
-							 CRIER_REASON_CRI_TIMEOUT, 500000};
+	s.event.attribution =
+		(struct crier_attribution){CRIER_ATTRIBUTION_PARTIAL, CRIER_SOURCE_CGROUP_PATH,
+					   CRIER_VIA_ANCESTOR, CRIER_REASON_CRI_TIMEOUT, 500000};
 	s.event.process.role = CRIER_ROLE_RUNTIME_HELPER;
 	line = emit(&s);
 	expect_text(line, "attribution.status", "partial");
@@ -331,7 +250,8 @@ static void test_nothing_known(void **state)
 			assert_null(json_object_get(line, "probe"));
 			assert_int_equal(json_object_size(json_object_get(line, "data")), 0);
 			json_decref(line);
-			crier_data_init(type, s.data); /* a data block in which nothing is known reads the same */
+			crier_data_init(type,
+					s.data); /* a data block in which nothing is known reads the same */
 			s.event.data = s.data;
 			line = emit(&s);
 			assert_int_equal(json_object_size(json_object_get(line, "data")), 0);
@@ -541,232 +461,6 @@ static void test_fragments_keep_their_paths(void **state)
 	sample_done(&s);
 }
 
-/* ---- hostile input ---- */
-
-/* Every slice of an event that anyone but crier may choose. */
-static void spoil(struct sample *s, struct crier_slice text)
-{
-	struct crier_event *event = &s->event;
-
-	event->process.comm = event->process.executable_path = event->actor.comm = text;
-	event->actor.pid = 1;
-	event->actor.container_id = event->actor.container_name = event->actor.pod_name = event->actor.pod_namespace = text;
-	event->cgroup.path = text;
-	s->pod.name = s->pod.namespace_ = s->pod.ip = s->pod.replicaset = s->pod.deployment = text;
-	s->container.name = s->container.image = s->container.image_id = text;
-	s->labels.items[0].key = s->labels.items[0].value = text;
-	for (const struct crier_field *field = crier_type_info(event->type)->data; field->kind != CRIER_FIELD_END; field++)
-		if (field->kind == CRIER_FIELD_TEXT)
-			memcpy(s->data + field->offset, &text, sizeof(text));
-	if (event->type == CRIER_TYPE_PROCESS_EXEC) {
-		struct crier_data_exec *data = (void *)s->data;
-
-		s->args[0] = s->args[1] = text;
-		data->args = s->args;
-		data->args_kept = 2;
-	}
-	s->container.version++;
-}
-
-static void test_every_byte(void **state)
-{
-	static struct sample s;
-	(void)state;
-
-	for (unsigned type = 1; type < CRIER_TYPE_COUNT; type++) {
-		sample_init(&s, type);
-		for (unsigned byte = 0; byte < 256; byte++) {
-			char text[3] = {'a', (char)byte, 'z'};
-			char expected[8] = {'a', (char)byte, 'z'};
-
-			if (byte >= 0x80)
-				memcpy(expected, "a\xef\xbf\xbdz", 6);
-			spoil(&s, (struct crier_slice){text, 3});
-			json_t *line = emit(&s);
-			json_t *comm = at(line, "process.comm");
-
-			assert_int_equal(json_string_length(comm), byte >= 0x80 ? 5 : 3);
-			assert_memory_equal(json_string_value(comm), expected, json_string_length(comm));
-			assert_int_equal(lists(line, "sanitized", "process.comm"), byte >= 0x80);
-			assert_int_equal(lists(line, "sanitized", "actor.k8s.pod.name"), byte >= 0x80);
-			if (s.event.container)
-				assert_int_equal(lists(line, "sanitized", "k8s.pod.name"), byte >= 0x80);
-			if (byte >= 0x80)
-				assert_int_equal(json_string_length(at(line, "process.comm_hex")), 6);
-			json_decref(line);
-		}
-		sample_done(&s);
-	}
-}
-
-static void test_args(void **state)
-{
-	static struct sample s;
-	struct crier_data_exec *data = (void *)s.data;
-	(void)state;
-
-	sample_init(&s, CRIER_TYPE_PROCESS_EXEC);
-	s.args[0] = CRIER_SLICE("sh");
-	s.args[1] = CRIER_SLICE("--name=\xff");
-	data->args = s.args;
-	data->args_kept = 2;
-	json_t *line = emit(&s);
-
-	expect_text(line, "data.args.0", "sh");
-	expect_text(line, "data.args.1", "--name=\xef\xbf\xbd");
-	expect_text(line, "data.args_hex.1", "2d2d6e616d653dff");
-	expect_text(line, "data.args_hex.0", NULL);
-	assert_true(lists(line, "sanitized", "data.args"));
-	json_decref(line);
-	sample_done(&s);
-}
-
-/* ---- cuts ---- */
-
-static void test_long_texts_are_cut(void **state)
-{
-	static char text[5000];
-	static struct sample s;
-	(void)state;
-
-	memset(text, 'p', sizeof(text));
-	sample_init(&s, CRIER_TYPE_PROCESS_EXEC);
-	s.event.process.executable_path = (struct crier_slice){text, sizeof(text)};
-	json_t *line = emit(&s);
-
-	assert_int_equal(json_string_length(at(line, "process.executable.path")), 1024);
-	assert_true(lists(line, "truncated", "process.executable.path"));
-	json_decref(line);
-	s.event.process.executable_path.len = 1024;
-	line = emit(&s);
-	assert_null(json_object_get(line, "truncated"));
-	json_decref(line);
-	sample_done(&s);
-}
-
-static void test_labels_of_16_kib_go_first(void **state)
-{
-	static char values[CRIER_META_LABELS_MAX][256], keys[CRIER_META_LABELS_MAX][16];
-	static struct sample s;
-	(void)state;
-
-	sample_init(&s, CRIER_TYPE_CONTAINER_OOM);
-	s.labels.count = CRIER_META_LABELS_MAX;
-	for (size_t i = 0; i < CRIER_META_LABELS_MAX; i++) {
-		snprintf(keys[i], sizeof(keys[i]), "key-%zu", i);
-		memset(values[i], 'v', sizeof(values[i]));
-		s.labels.items[i] = (struct crier_meta_label){crier_slice_of(keys[i]), {values[i], sizeof(values[i])}};
-	}
-	for (unsigned round = 0; round < 2; round++) {
-		json_t *line = emit(&s);
-
-		assert_true(lists(line, "truncated", "k8s.pod.label"));
-		assert_int_equal(json_array_size(json_object_get(line, "truncated")), 1);
-		expect_text(line, "k8s.pod.label", NULL);
-		expect_text(line, "k8s.pod.name", "cart-7d9f8b6c5-x2x4k");
-		expect_text(line, "cgroup.path", SAMPLE_CGROUP);
-		json_decref(line);
-	}
-	s.labels.count = 20; /* about 5 KiB: they stay */
-	s.pod.version++;
-	json_t *line = emit(&s);
-
-	assert_null(json_object_get(line, "truncated"));
-	expect_number(line, "data.oom_kill_count", 4);
-	assert_int_equal(json_object_size(at(line, "k8s.pod.label")), 20);
-	json_decref(line);
-	sample_done(&s);
-}
-
-/* The worst that can be said: every text long and of bytes that take six. It still is one line, and ids are whole. */
-static void test_all_too_long(void **state)
-{
-	static char text[5000], value[256];
-	static const char bytes[] = {'\x01', '\xff', '"', 'x'};
-	static struct crier_resource resources[20];
-	static struct sample s;
-	(void)state;
-
-	for (size_t b = 0; b < sizeof(bytes); b++) {
-		memset(text, bytes[b], sizeof(text));
-		memset(value, 'r', sizeof(value));
-		for (unsigned type = 1; type < CRIER_TYPE_COUNT; type++) {
-			sample_init(&s, type);
-			spoil(&s, (struct crier_slice){text, sizeof(text)});
-			for (size_t i = 0; i < CRIER_ARRAY_SIZE(resources); i++)
-				resources[i] = (struct crier_resource){"k", {value, sizeof(value)}};
-			resources[0].key = "a";
-			s.options.resources = resources;
-			s.options.resource_count = 2;
-			s.options.detail = CRIER_DETAIL_FULL;
-			json_t *line = emit(&s);
-
-			assert_true(lists(line, "truncated", "process.comm"));
-			if (s.event.container)
-				expect_text(line, "container.id", SAMPLE_ID);
-			json_decref(line);
-			sample_done(&s);
-		}
-	}
-}
-
-static void test_resources_are_the_last_to_go(void **state)
-{
-	static char value[256], keys[100][8];
-	static struct crier_resource resources[100];
-	static struct sample s;
-	(void)state;
-
-	memset(value, 'r', sizeof(value));
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(resources); i++) {
-		snprintf(keys[i], sizeof(keys[i]), "key%zu", i);
-		resources[i] = (struct crier_resource){keys[i], {value, sizeof(value)}};
-	}
-	sample_init(&s, CRIER_TYPE_PROCESS_EXEC);
-	s.options.resources = resources;
-	s.options.resource_count = 100;
-	json_t *line = emit(&s);
-
-	assert_true(lists(line, "truncated", "resource"));
-	expect_text(line, "resource", NULL);
-	json_decref(line);
-	s.options.resource_count = 50;
-	line = emit(&s);
-	assert_int_equal(json_object_size(json_object_get(line, "resource")), 50);
-	json_decref(line);
-	sample_done(&s);
-}
-
-/* Too little room: refused, and the buffer is as it was. */
-static void test_any_room(void **state)
-{
-	static struct sample s;
-	static char storage[4096];
-	struct crier_buf buf;
-	(void)state;
-
-	sample_init(&s, CRIER_TYPE_CONTAINER_EXITED);
-	for (size_t cap = 4; cap < sizeof(storage); cap++) {
-		char *exact = malloc(cap);
-
-		crier_buf_init(&buf, exact, cap);
-		crier_buf_put_str(&buf, "abc");
-		int r = crier_emit_json(&s.options, &s.event, 1, &buf);
-
-		assert_true(r == 0 || r == -EMSGSIZE);
-		assert_memory_equal(exact, "abc", 3);
-		assert_false(buf.overflow);
-		if (r < 0)
-			assert_int_equal(buf.len, 3);
-		else
-			assert_int_equal(buf.data[buf.len - 1], '\n');
-		if (cap > 3600)
-			assert_int_equal(r, 0);
-		free(exact);
-	}
-	sample_done(&s);
-}
-
 static void test_pure(void **state)
 {
 	static struct sample s;
@@ -804,13 +498,6 @@ int main(void)
 		cmocka_unit_test(test_fragments_follow_changes),
 		cmocka_unit_test(test_fragments_of_both_details),
 		cmocka_unit_test(test_fragments_keep_their_paths),
-		cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_args),
-		cmocka_unit_test(test_long_texts_are_cut),
-		cmocka_unit_test(test_labels_of_16_kib_go_first),
-		cmocka_unit_test(test_all_too_long),
-		cmocka_unit_test(test_resources_are_the_last_to_go),
-		cmocka_unit_test(test_any_room),
 		cmocka_unit_test(test_pure),
 	};
 

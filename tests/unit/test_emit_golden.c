@@ -36,8 +36,8 @@ static void compare(const char *file, const char *text, size_t len)
 
 static void render(struct crier_buf *buf, const struct sample *s, bool as_text, bool colour)
 {
-	int r = as_text ? crier_emit_text(&s->options, &s->event, colour, buf) :
-			  crier_emit_json(&s->options, &s->event, 118204, buf);
+	int r = as_text ? crier_emit_text(&s->options, &s->event, colour, buf)
+			: crier_emit_json(&s->options, &s->event, 118204, buf);
 
 	assert_int_equal(r, 0);
 }
@@ -90,8 +90,9 @@ static void test_unusual_lines(void **state)
 					       .cpu_period_us = CRIER_UNKNOWN_U64,
 					       .init_pid = CRIER_UNKNOWN_U64};
 	s.pod = (struct crier_pod){.uid = SAMPLE_UID};
-	s.event.attribution = (struct crier_attribution){CRIER_ATTRIBUTION_PARTIAL, CRIER_SOURCE_CGROUP_PATH, CRIER_VIA_CGROUP_ID,
-							 CRIER_REASON_CRI_TIMEOUT, 500000};
+	s.event.attribution =
+		(struct crier_attribution){CRIER_ATTRIBUTION_PARTIAL, CRIER_SOURCE_CGROUP_PATH,
+					   CRIER_VIA_CGROUP_ID, CRIER_REASON_CRI_TIMEOUT, 500000};
 	s.event.undetermined_filter = 1;
 	render(&buf, &s, false, false);
 	sample_done(&s);

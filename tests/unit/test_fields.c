@@ -95,7 +95,9 @@ static const char *render(const struct all *all, bool lean)
 	crier_buf_init(&out, text, sizeof(text) - 1);
 	if (line.buf.len)
 		crier_buf_put(&out, line.buf.data + 5, line.buf.len - 5);
-	json_t *value = line.buf.len ? json_loadb(text, out.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *value = line.buf.len
+				? json_loadb(text, out.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL)
+				: NULL;
 
 	if (line.buf.len && !value)
 		fail_msg("no JSON: %.*s", (int)out.len, text);
@@ -192,11 +194,21 @@ static void test_ratios(void **state)
 		double value;
 		const char *expected;
 	} rows[] = {
-		{0, "{\"ratio\":0}"},	     {1, "{\"ratio\":1}"},	    {0.5, "{\"ratio\":0.5}"},
-		{0.97134, "{\"ratio\":0.9713}"}, {0.97136, "{\"ratio\":0.9714}"}, {0.99999, "{\"ratio\":1}"},
-		{0.0001, "{\"ratio\":0.0001}"},	 {0.00001, "{\"ratio\":0}"},	    {12.3, "{\"ratio\":12.3}"},
-		{-0.5, ""},		     {1e10, ""},		    {NAN, ""},
-		{INFINITY, ""},		     {0.1, "{\"ratio\":0.1}"},	    {0.0305, "{\"ratio\":0.0305}"},
+		{0, "{\"ratio\":0}"},
+		{1, "{\"ratio\":1}"},
+		{0.5, "{\"ratio\":0.5}"},
+		{0.97134, "{\"ratio\":0.9713}"},
+		{0.97136, "{\"ratio\":0.9714}"},
+		{0.99999, "{\"ratio\":1}"},
+		{0.0001, "{\"ratio\":0.0001}"},
+		{0.00001, "{\"ratio\":0}"},
+		{12.3, "{\"ratio\":12.3}"},
+		{-0.5, ""},
+		{1e10, ""},
+		{NAN, ""},
+		{INFINITY, ""},
+		{0.1, "{\"ratio\":0.1}"},
+		{0.0305, "{\"ratio\":0.0305}"},
 	};
 	(void)state;
 
@@ -224,9 +236,10 @@ static void test_small_kinds(void **state)
 	all.incident = 12;
 	all.key = (struct crier_process_key){4294967295, UINT64_MAX};
 	all.slot = (struct crier_slot_name){CRIER_SLICE("uid"), CRIER_SLICE("app")};
-	expect(&all, "{\"time\":\"2026-01-05T04:12:07.000000001Z\",\"yes\":false,\"flag\":true,\"word\":\"two\",\"name\":\"n\","
-		     "\"foreign\":\"f\\\"\",\"chars\":\"id\",\"event\":\"3b1d9c20-7\",\"incident\":\"3b1d9c20-i12\","
-		     "\"key\":\"5f0c6a1e:4294967295:18446744073709551615\",\"slot\":\"uid/app\"}");
+	expect(&all,
+	       "{\"time\":\"2026-01-05T04:12:07.000000001Z\",\"yes\":false,\"flag\":true,\"word\":\"two\",\"name\":\"n\","
+	       "\"foreign\":\"f\\\"\",\"chars\":\"id\",\"event\":\"3b1d9c20-7\",\"incident\":\"3b1d9c20-i12\","
+	       "\"key\":\"5f0c6a1e:4294967295:18446744073709551615\",\"slot\":\"uid/app\"}");
 	all = cleared();
 	all.time = 0;
 	all.yes = 3;
@@ -266,7 +279,8 @@ static void test_texts(void **state)
 	expect(&all, "{\"text\":\"a\xef\xbf\xbd\",\"text_hex\":\"61ff\"} sanitized,\"x.text\"");
 	all = cleared();
 	all.object.deep = CRIER_SLICE("\xff");
-	expect(&all, "{\"object\":{\"group\":{\"deep\":\"\xef\xbf\xbd\",\"deep_hex\":\"ff\"}}} sanitized,\"x.object.group.deep\"");
+	expect(&all,
+	       "{\"object\":{\"group\":{\"deep\":\"\xef\xbf\xbd\",\"deep_hex\":\"ff\"}}} sanitized,\"x.object.group.deep\"");
 	all = cleared();
 	all.path = CRIER_SLICE("/usr/bin/java");
 	expect(&all, "{\"base\":\"java\"}");
@@ -310,37 +324,42 @@ static void test_arrays(void **state)
 	all.item_count = 3;
 	expect(&all, "{\"items\":[{\"id\":\"1\",\"count\":2},{},{\"id\":\"3\",\"count\":4}]}");
 	all.item_count = 4;
-	expect(&all, "{\"items\":[{\"id\":\"1\",\"count\":2},{},{\"id\":\"3\",\"count\":4}]} truncated,\"x.items\"");
+	expect(&all,
+	       "{\"items\":[{\"id\":\"1\",\"count\":2},{},{\"id\":\"3\",\"count\":4}]} truncated,\"x.items\"");
 	all = cleared();
 	all.texts = texts;
 	all.text_count = 1;
 	expect(&all, "{\"texts\":[\"a\"]}");
 	all.text_count = 4;
-	expect(&all, "{\"texts\":[\"a\",\"\xef\xbf\xbd\",\"\"],\"texts_hex\":{\"1\":\"ff\"}} sanitized,\"x.texts\" truncated,\"x.texts\"");
+	expect(&all,
+	       "{\"texts\":[\"a\",\"\xef\xbf\xbd\",\"\"],\"texts_hex\":{\"1\":\"ff\"}} sanitized,\"x.texts\" truncated,\"x.texts\"");
 }
 
 static void test_labels(void **state)
 {
 	static struct crier_meta_labels labels = {
 		.count = 6,
-		.items = {
-			{{"app", 3}, {"cart", 4}},
-			{{"app", 3}, {"again", 5}},
-			{{"b\xff", 2}, {"x", 1}},
-			{{"c", 1}, {"\xff", 1}},
-			{{"c_hex", 5}, {"taken", 5}},
-			{{"d\"", 2}, {NULL, 0}},
-		},
+		.items =
+			{
+				{{"app", 3}, {"cart", 4}},
+				{{"app", 3}, {"again", 5}},
+				{{"b\xff", 2}, {"x", 1}},
+				{{"c", 1}, {"\xff", 1}},
+				{{"c_hex", 5}, {"taken", 5}},
+				{{"d\"", 2}, {NULL, 0}},
+			},
 	};
 	struct all all = cleared();
 	(void)state;
 
 	all.labels = &labels;
-	expect(&all, "{\"labels\":{\"app\":\"cart\",\"b\xef\xbf\xbd\":\"x\",\"c\":\"\xef\xbf\xbd\",\"c_hex\":\"taken\",\"d\\\"\":\"\"}} "
-		     "sanitized,\"x.labels\"");
+	expect(&all,
+	       "{\"labels\":{\"app\":\"cart\",\"b\xef\xbf\xbd\":\"x\",\"c\":\"\xef\xbf\xbd\",\"c_hex\":\"taken\",\"d\\\"\":\"\"}} "
+	       "sanitized,\"x.labels\"");
 	labels.items[4].key = CRIER_SLICE("e");
-	expect(&all, "{\"labels\":{\"app\":\"cart\",\"b\xef\xbf\xbd\":\"x\",\"c\":\"\xef\xbf\xbd\",\"e\":\"taken\",\"d\\\"\":\"\","
-		     "\"c_hex\":\"ff\"}} sanitized,\"x.labels\"");
+	expect(&all,
+	       "{\"labels\":{\"app\":\"cart\",\"b\xef\xbf\xbd\":\"x\",\"c\":\"\xef\xbf\xbd\",\"e\":\"taken\",\"d\\\"\":\"\","
+	       "\"c_hex\":\"ff\"}} sanitized,\"x.labels\"");
 	labels.count = 0;
 	expect(&all, "");
 }
@@ -382,7 +401,8 @@ static void check_table(const struct crier_field *table, size_t size, unsigned d
 		char json[64];
 
 		assert_non_null(field->key);
-		assert_true(strspn(field->key, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(field->key));
+		assert_true(strspn(field->key, "abcdefghijklmnopqrstuvwxyz0123456789_") ==
+			    strlen(field->key));
 		snprintf(json, sizeof(json), ",\"%s\":", field->key);
 		assert_int_equal(field->json_len, strlen(json));
 		assert_memory_equal(field->json, json, field->json_len);
@@ -397,8 +417,9 @@ static void check_table(const struct crier_field *table, size_t size, unsigned d
 			assert_true(field->item_size && field->max && field->count_offset < size);
 			check_table(field->sub, field->item_size, depth + 1);
 		}
-		if (field->kind == CRIER_FIELD_TEXT || field->kind == CRIER_FIELD_CSTR || field->kind == CRIER_FIELD_BASENAME ||
-		    field->kind == CRIER_FIELD_SENTENCE || field->kind == CRIER_FIELD_TEXTS)
+		if (field->kind == CRIER_FIELD_TEXT || field->kind == CRIER_FIELD_CSTR ||
+		    field->kind == CRIER_FIELD_BASENAME || field->kind == CRIER_FIELD_SENTENCE ||
+		    field->kind == CRIER_FIELD_TEXTS)
 			assert_true(field->max > 0);
 		if (field->kind != CRIER_FIELD_ENUM)
 			continue;

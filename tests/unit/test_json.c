@@ -10,10 +10,14 @@
 #include "crier/base/digits.h"
 #include "crier/base/json.h"
 
-#define S(literal) {literal, sizeof(literal) - 1}
+#define S(literal)                                                                                           \
+	{                                                                                                    \
+		literal, sizeof(literal) - 1                                                                 \
+	}
 #define FFFD "\xef\xbf\xbd"
 
-static void expect_json(const char *name, struct crier_slice text, size_t max, const char *expected, unsigned flags)
+static void expect_json(const char *name, struct crier_slice text, size_t max, const char *expected,
+			unsigned flags)
 {
 	char storage[4096];
 	struct crier_buf buf;
@@ -49,7 +53,10 @@ static void test_strings(void **state)
 		{"nul", S("a\0b"), 10, "\"a\\u0000b\"", 0},
 		{"escape", S("\033[2J"), 10, "\"\\u001b[2J\"", 0},
 		{"delete", S("a\x7f"), 10, "\"a\\u007f\"", 0},
-		{"c1 control", S("\xc2\x9b" "2J"), 10, "\"\\u009b2J\"", 0},
+		{"c1 control",
+		 S("\xc2\x9b"
+		   "2J"),
+		 10, "\"\\u009b2J\"", 0},
 		{"first after c1", S("\xc2\xa0"), 10, "\"\xc2\xa0\"", 0},
 		{"two bytes", S("caf\xc3\xa9"), 10, "\"caf\xc3\xa9\"", 0},
 		{"three bytes", S("\xe2\x82\xac"), 10, "\"\xe2\x82\xac\"", 0},
@@ -57,14 +64,18 @@ static void test_strings(void **state)
 		{"line separator stays", S("\xe2\x80\xa8"), 10, "\"\xe2\x80\xa8\"", 0},
 		{"latin-1", S("caf\xe9"), 10, "\"caf" FFFD "\"", CRIER_JSON_SANITIZED},
 		{"overlong slash", S("\xc0\xaf"), 10, "\"" FFFD FFFD "\"", CRIER_JSON_SANITIZED},
-		{"cut sequence, then a letter", S("\xe2\x82z"), 10, "\"" FFFD FFFD "z\"", CRIER_JSON_SANITIZED},
+		{"cut sequence, then a letter", S("\xe2\x82z"), 10, "\"" FFFD FFFD "z\"",
+		 CRIER_JSON_SANITIZED},
 		{"surrogate", S("\xed\xa0\x80"), 10, "\"" FFFD FFFD FFFD "\"", CRIER_JSON_SANITIZED},
 		{"at the limit", S("12345"), 5, "\"12345\"", 0},
 		{"above the limit", S("123456"), 5, "\"12345\"", CRIER_JSON_TRUNCATED},
 		{"not within two bytes", S("1234\xc3\xa9"), 5, "\"1234\"", CRIER_JSON_TRUNCATED},
-		{"not within four bytes, after one", S("1\xf0\x9f\x98\x80"), 2, "\"1\"", CRIER_JSON_TRUNCATED},
-		{"not within four bytes, after two", S("1\xf0\x9f\x98\x80"), 3, "\"1\"", CRIER_JSON_TRUNCATED},
-		{"not within four bytes, after three", S("1\xf0\x9f\x98\x80"), 4, "\"1\"", CRIER_JSON_TRUNCATED},
+		{"not within four bytes, after one", S("1\xf0\x9f\x98\x80"), 2, "\"1\"",
+		 CRIER_JSON_TRUNCATED},
+		{"not within four bytes, after two", S("1\xf0\x9f\x98\x80"), 3, "\"1\"",
+		 CRIER_JSON_TRUNCATED},
+		{"not within four bytes, after three", S("1\xf0\x9f\x98\x80"), 4, "\"1\"",
+		 CRIER_JSON_TRUNCATED},
 		{"after four bytes", S("\xf0\x9f\x98\x80z"), 4, "\"\xf0\x9f\x98\x80\"", CRIER_JSON_TRUNCATED},
 		{"cut in what is no character", S("12\x80\x80\x80"), 4, "\"12" FFFD FFFD "\"",
 		 CRIER_JSON_TRUNCATED | CRIER_JSON_SANITIZED},
@@ -191,8 +202,9 @@ static uint64_t next_random(uint64_t *seed)
 /* Bytes drawn from the borders of UTF-8, where mistakes live. */
 static void test_random_bytes(void **state)
 {
-	static const char borders[] = "\x00\x1f\x20\"\\\x7e\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef"
-				      "\xf0\xf1\xf3\xf4\xf5\xff";
+	static const char borders[] =
+		"\x00\x1f\x20\"\\\x7e\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef"
+		"\xf0\xf1\xf3\xf4\xf5\xff";
 	uint64_t seed = 0x9e3779b97f4a7c15;
 	char text[40];
 	(void)state;
@@ -222,7 +234,10 @@ static void test_cut_is_a_prefix(void **state)
 /* What does not fit is left out whole, whatever the room. */
 static void test_room(void **state)
 {
-	static const struct crier_slice texts[] = {S("abcdefghijkl"), S("a\"b\xff" "c\ndefgh"), S("")};
+	static const struct crier_slice texts[] = {S("abcdefghijkl"),
+						   S("a\"b\xff"
+						     "c\ndefgh"),
+						   S("")};
 	(void)state;
 
 	for (size_t t = 0; t < 3; t++) {

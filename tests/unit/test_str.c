@@ -142,8 +142,8 @@ static void test_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slices),	cmocka_unit_test(test_buffer_leaves_out_whole),
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_printf),
+		cmocka_unit_test(test_slices),	  cmocka_unit_test(test_buffer_leaves_out_whole),
+		cmocka_unit_test(test_numbers),	  cmocka_unit_test(test_printf),
 		cmocka_unit_test(test_parse_u64), cmocka_unit_test(test_copy),
 	};
 

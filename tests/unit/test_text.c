@@ -66,10 +66,22 @@ static void test_durations(void **state)
 		uint64_t ms;
 		const char *expected;
 	} rows[] = {
-		{0, "0 ms"},	     {850, "850 ms"},	  {999, "999 ms"},	 {1000, "1.0 s"},
-		{20265, "20.3 s"},   {30008, "30.0 s"},	  {59949, "59.9 s"},	 {59950, "60.0 s"},
-		{60000, "1m00s"},    {61000, "1m01s"},	  {3599999, "59m59s"},	 {3600000, "1h00m"},
-		{11532023, "3h12m"}, {86399999, "23h59m"}, {86400000, "1d0h"}, {525600000, "6d2h"},
+		{0, "0 ms"},
+		{850, "850 ms"},
+		{999, "999 ms"},
+		{1000, "1.0 s"},
+		{20265, "20.3 s"},
+		{30008, "30.0 s"},
+		{59949, "59.9 s"},
+		{59950, "60.0 s"},
+		{60000, "1m00s"},
+		{61000, "1m01s"},
+		{3599999, "59m59s"},
+		{3600000, "1h00m"},
+		{11532023, "3h12m"},
+		{86399999, "23h59m"},
+		{86400000, "1d0h"},
+		{525600000, "6d2h"},
 		{86400000ULL * 400, "400d0h"},
 	};
 	(void)state;
@@ -95,10 +107,11 @@ static void test_incident(void **state)
 			    "04:12:07.123 WARN  container.memory_pressure  shop/cart-7d9f8b6c5-x2x4k app  "
 			    "97 % of 512 MiB (container limit), stalled 1.2 s, critical");
 	sample_init(&s, CRIER_TYPE_CONTAINER_OOM);
-	assert_string_equal(text_of(&s, false),
-			    "04:12:07.123 FATAL container.oom              shop/cart-7d9f8b6c5-x2x4k app  "
-			    "java[31874] killed at container limit 512 MiB: anon 498 MiB, file 2 MiB; allocation by java[31874]; "
-			    "1.1 s after pressure");
+	assert_string_equal(
+		text_of(&s, false),
+		"04:12:07.123 FATAL container.oom              shop/cart-7d9f8b6c5-x2x4k app  "
+		"java[31874] killed at container limit 512 MiB: anon 498 MiB, file 2 MiB; allocation by java[31874]; "
+		"1.1 s after pressure");
 	sample_init(&s, CRIER_TYPE_PROCESS_EXIT);
 	assert_string_equal(text_of(&s, false),
 			    "04:12:07.123 WARN  process.exit               shop/cart-7d9f8b6c5-x2x4k app  "
@@ -164,7 +177,9 @@ static void test_ends(void **state)
 	data->stop.escalated_to = 9;
 	data->stop.escalated_name = "SIGKILL";
 	data->stop.after_ms = 30008;
-	assert_string_equal(story_of(&s), "stopped: SIGTERM ignored, SIGKILL after 30.0 s (grace 30 s), exit 137 after 6d2h");
+	assert_string_equal(
+		story_of(&s),
+		"stopped: SIGTERM ignored, SIGKILL after 30.0 s (grace 30 s), exit 137 after 6d2h");
 
 	crier_data_init(CRIER_TYPE_CONTAINER_EXITED, data);
 	data->cause = CRIER_EXIT_CAUSE_EXIT;
@@ -172,14 +187,18 @@ static void test_ends(void **state)
 	data->observed = CRIER_OBSERVED_AFTER_THE_FACT;
 	stop_of(&data->stop);
 	data->stop.after_ms = 850;
-	assert_string_equal(story_of(&s), "stopped: SIGTERM, ended 850 ms later (grace 30 s), exit 0, while crier was away");
+	assert_string_equal(
+		story_of(&s),
+		"stopped: SIGTERM, ended 850 ms later (grace 30 s), exit 0, while crier was away");
 
 	crier_data_init(CRIER_TYPE_CONTAINER_EXITED, data);
 	data->cause = CRIER_EXIT_CAUSE_START_FAILED;
 	data->exit_code = 128;
 	data->runtime.reason = CRIER_SLICE("StartError");
 	data->runtime.message = CRIER_SLICE("exec: \"nope\": executable file not found");
-	assert_string_equal(story_of(&s), "never started, exit 128 (StartError: exec: \"nope\": executable file not found)");
+	assert_string_equal(
+		story_of(&s),
+		"never started, exit 128 (StartError: exec: \"nope\": executable file not found)");
 }
 
 static void test_starts(void **state)
@@ -189,7 +208,8 @@ static void test_starts(void **state)
 	(void)state;
 
 	sample_init(&s, CRIER_TYPE_CONTAINER_STARTED);
-	assert_string_equal(story_of(&s), "restart 4, 20.3 s after oom (exit 137), died 2 times within the hour");
+	assert_string_equal(story_of(&s),
+			    "restart 4, 20.3 s after oom (exit 137), died 2 times within the hour");
 	s.event.correlation.cause_count = 0;
 	s.container.restart_count = CRIER_UNKNOWN_U64;
 	data->restarts_1h = CRIER_UNKNOWN_U64;
@@ -207,14 +227,17 @@ static void test_limits(void **state)
 		uint8_t scope, level;
 		const char *expected;
 	} rows[] = {
-		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_CONTAINER, "java[31874] killed at container limit 512 MiB"},
+		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_CONTAINER,
+		 "java[31874] killed at container limit 512 MiB"},
 		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_POD, "java[31874] killed at pod limit 512 MiB"},
 		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_QOS, "java[31874] killed at QoS class limit 512 MiB"},
-		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_KUBEPODS, "java[31874] killed at node allocatable limit 512 MiB"},
+		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_KUBEPODS,
+		 "java[31874] killed at node allocatable limit 512 MiB"},
 		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_OTHER, "java[31874] killed at cgroup limit 512 MiB"},
 		{CRIER_OOM_SCOPE_MEMCG, CRIER_LEVEL_NONE, "java[31874] killed at cgroup limit 512 MiB"},
 		{CRIER_OOM_SCOPE_GLOBAL, CRIER_LEVEL_NODE, "java[31874] killed, node out of memory"},
-		{CRIER_OOM_SCOPE_CPUSET, CRIER_LEVEL_NODE, "java[31874] killed, allowed NUMA nodes out of memory"},
+		{CRIER_OOM_SCOPE_CPUSET, CRIER_LEVEL_NODE,
+		 "java[31874] killed, allowed NUMA nodes out of memory"},
 		{CRIER_OOM_SCOPE_NONE, CRIER_LEVEL_NONE, "java[31874] killed, out of memory"},
 	};
 	static struct sample s;
@@ -234,7 +257,8 @@ static void test_limits(void **state)
 	data->group_kill = 1;
 	s.event.actor.pid = CRIER_UNKNOWN_U64;
 	s.event.correlation.cause_count = 0;
-	assert_string_equal(story_of(&s), "java[31874] killed at container limit; whole group killed; victim 3");
+	assert_string_equal(story_of(&s),
+			    "java[31874] killed at container limit; whole group killed; victim 3");
 }
 
 static void test_signals(void **state)
@@ -244,9 +268,11 @@ static void test_signals(void **state)
 	(void)state;
 
 	sample_init(&s, CRIER_TYPE_PROCESS_SIGNAL);
-	assert_string_equal(story_of(&s), "java[31874] SIGTERM from containerd-shim[480] (outside the container)");
+	assert_string_equal(story_of(&s),
+			    "java[31874] SIGTERM from containerd-shim[480] (outside the container)");
 	data->result = CRIER_SIGNAL_RESULT_IGNORED;
-	assert_string_equal(story_of(&s), "java[31874] SIGTERM from containerd-shim[480] (outside the container), ignored");
+	assert_string_equal(story_of(&s),
+			    "java[31874] SIGTERM from containerd-shim[480] (outside the container), ignored");
 	sample_init(&s, CRIER_TYPE_PROCESS_SIGNAL);
 	s.event.actor.pid = CRIER_UNKNOWN_U64;
 	data->signal = 99;
@@ -265,7 +291,8 @@ static void test_pressure_phases(void **state)
 	sample_init(&s, CRIER_TYPE_CONTAINER_MEMORY_PRESSURE);
 	data->phase = CRIER_PHASE_ONGOING;
 	data->duration_ms = 61000;
-	assert_string_equal(story_of(&s), "97 % of 512 MiB (container limit), stalled 1.2 s, for 1m01s, critical");
+	assert_string_equal(story_of(&s),
+			    "97 % of 512 MiB (container limit), stalled 1.2 s, for 1m01s, critical");
 	data->phase = CRIER_PHASE_EXIT;
 	data->ratio = 0.6;
 	data->stall_ms = CRIER_UNKNOWN_U64;
@@ -283,9 +310,10 @@ static void test_hostile_bytes(void **state)
 	s.event.process.comm = CRIER_SLICE("\033[2J\xff\n");
 	data->filename = CRIER_SLICE("/bin/\xe2\x80\xae\xc2\x9b\xc3\xa9\x7f");
 	s.pod.name = CRIER_SLICE("a\rb");
-	assert_string_equal(text_of(&s, false),
-			    "04:12:07.123 INFO  process.exec               shop/a\\x0db app                "
-			    "\\x1b[2J\\xff\\x0a[33001] executed /bin/\\xe2\\x80\\xae\\xc2\\x9b\xc3\xa9\\x7f (1 argument)");
+	assert_string_equal(
+		text_of(&s, false),
+		"04:12:07.123 INFO  process.exec               shop/a\\x0db app                "
+		"\\x1b[2J\\xff\\x0a[33001] executed /bin/\\xe2\\x80\\xae\\xc2\\x9b\xc3\xa9\\x7f (1 argument)");
 	for (unsigned byte = 0; byte < 256; byte++) {
 		char comm[2] = {(char)byte, 'x'};
 
@@ -310,8 +338,10 @@ static void test_long_texts(void **state)
 	for (unsigned type = 1; type < CRIER_TYPE_COUNT; type++) {
 		sample_init(&s, type);
 		s.event.process.comm = s.event.actor.comm = (struct crier_slice){text, sizeof(text)};
-		s.pod.name = s.pod.namespace_ = s.container.name = s.container.image = (struct crier_slice){text, sizeof(text)};
-		for (const struct crier_field *field = crier_type_info(type)->data; field->kind != CRIER_FIELD_END; field++)
+		s.pod.name = s.pod.namespace_ = s.container.name = s.container.image =
+			(struct crier_slice){text, sizeof(text)};
+		for (const struct crier_field *field = crier_type_info(type)->data;
+		     field->kind != CRIER_FIELD_END; field++)
 			if (field->kind == CRIER_FIELD_TEXT)
 				((struct crier_slice *)(void *)(s.data + field->offset))[0] =
 					(struct crier_slice){text, sizeof(text)};
@@ -355,12 +385,12 @@ static void test_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bytes),	 cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_incident), cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_starts),	 cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_signals),	 cmocka_unit_test(test_pressure_phases),
+		cmocka_unit_test(test_bytes),	      cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_incident),      cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_starts),	      cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_pressure_phases),
 		cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_long_texts),
-		cmocka_unit_test(test_places),	 cmocka_unit_test(test_room),
+		cmocka_unit_test(test_places),	      cmocka_unit_test(test_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,8 @@
 
 #include "crier/base/str.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the word scan takes the lowest byte for the first");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "the word scan takes the lowest byte for the first");
 
 /*
  * Eight bytes at once: the top bit of each byte that cannot be copied as it is (below 0x20, '"', '\\', 0x7f and above).
