@@ -14,7 +14,7 @@ reports=build/reports
 results=$reports/results.txt
 
 # A suite is a function suite_NAME or a script tests/NAME/run.sh; its name here puts it into the default run.
-suites=(unit golden bpf e2e check)
+suites=(unit golden integration bpf e2e check)
 
 say() { echo "run.sh: $*" >&2; }
 
@@ -49,6 +49,10 @@ suite_unit() {
 	done
 }
 suite_golden() { with_ctest dev golden golden; }
+suite_integration() {
+	build/dev/tests/integration/cgroup_node || true # says what failed in its own lines
+	CRI_DRIVER=$root/build/dev/tests/integration/cri_driver tests/integration/run.sh
+}
 suite_e2e() { "$python" tests/e2e/run.py; }
 
 # run_suite NAME : its lines to stdout and to the results; a suite that breaks off or tells nothing is a failure.

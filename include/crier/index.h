@@ -43,6 +43,7 @@ struct crier_pod {
 	uint8_t source; /* enum crier_source: best so far */
 	uint32_t version; /* rises with each change: fragments of its containers are stale */
 	uint32_t references;
+	uint64_t generation; /* of the last list that named its sandbox; 0 = none yet */
 	uint64_t gone_ns; /* boottime when its sandbox was removed, 0 = alive; set by crier_index_pod_gone */
 };
 

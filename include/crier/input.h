@@ -87,6 +87,7 @@ int crier_recording_write(struct crier_recording_writer *writer, enum crier_inpu
 int crier_recording_close(struct crier_recording_writer *writer, struct crier_err *err);
 
 struct crier_recording_reader;
+/** Open and check the header. @return 0; -EBADMSG (not a recording, another version), -errno: err names the file */
 int crier_recording_open(const char *path, struct crier_recording_reader **ret_reader, struct crier_err *err) crier_must_check;
 /**
  * @param ret_bytes  8-byte aligned, dies at the next call

@@ -71,25 +71,12 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	free(life);
 }
 
-struct move {
-	struct crier_pod *from, *to;
-};
-
-static void move_pod(void *ctx, struct crier_cgroup *cgroup)
-{
-	struct move *move = ctx;
-
-	if (cgroup->pod == move->from)
-		cgroup->pod = move->to;
-}
-
 /* Called when a pod's memory goes: it was merged into the one its sandbox id named, or is gone for good. */
 void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *into)
 {
 	struct crier_pipeline *p = ctx;
-	struct move move = {pod, into};
 
-	crier_cgroup_each(p->cgroups, move_pod, &move);
+	crier_cgroup_repoint_pod(p->cgroups, pod, into);
 }
 
 /* The end of everything: no line is made any more. */

@@ -132,6 +132,8 @@ static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *
 	struct crier_pod *pod = merge_pod(p, &message->pod, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
 	struct crier_life *life = life_of(p, message->pod.sandbox_id);
 
+	if (pod && listed)
+		pod->generation = message->generation;
 	if (!pod || !life)
 		return; /* a sandbox without a cgroup of its own has no events */
 	life->container->type = CRIER_CONTAINER_TYPE_SANDBOX;
@@ -193,6 +195,15 @@ static bool sweep_one(void *ctx, struct crier_container *container)
 	return true;
 }
 
+static bool sweep_pod(void *ctx, struct crier_pod *pod)
+{
+	struct sweep *sweep = ctx;
+
+	if (pod->generation && pod->generation != sweep->generation)
+		crier_index_pod_gone(sweep->p->index, pod, sweep->p->now_ns);
+	return true;
+}
+
 static void mail_runtime(struct crier_pipeline *p, const struct crier_meta_message *message)
 {
 	bool was_up = p->cri_up;
@@ -241,6 +252,7 @@ void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len)
 			struct sweep sweep = {p, message->generation};
 
 			crier_index_each(p->index, sweep_one, &sweep);
+			crier_index_pods_each(p->index, sweep_pod, &sweep);
 		}
 		break;
 	default: break;

@@ -97,6 +97,16 @@ static int make_tables(struct crier_pipeline *p)
 	return r;
 }
 
+static void forget_cgroup(void *ctx, struct crier_cgroup *cgroup)
+{
+	struct crier_pipeline *p = ctx;
+	struct crier_life *life = cgroup->container ? cgroup->container->life : NULL;
+
+	if (life && life->cgroup == cgroup)
+		life->cgroup = NULL; /* its rmdir was lost */
+	p->host.forget(p->host.ctx, cgroup->id);
+}
+
 int crier_pipeline_new(const struct crier_config *config, const struct crier_start *start, const struct crier_host *host,
 		       struct crier_pipeline **ret_pipeline, struct crier_err *err)
 {
@@ -130,6 +140,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	}
 	crier_index_on_drop(p->index, crier_life_drop, p);
 	crier_index_on_pod_drop(p->index, crier_life_pod_drop, p);
+	crier_cgroup_table_on_evict(p->cgroups, forget_cgroup, p);
 	set_timers(p);
 	*ret_pipeline = p;
 	return 0;
@@ -167,13 +178,6 @@ static bool snapshot_one(void *ctx, struct crier_container *container)
 	if (life && container->phase == CRIER_PHASE_CONTAINER_RUNNING)
 		crier_life_snapshot(p, life);
 	return true;
-}
-
-static void forget_cgroup(void *ctx, struct crier_cgroup *cgroup)
-{
-	struct crier_pipeline *p = ctx;
-
-	p->host.forget(p->host.ctx, cgroup->id);
 }
 
 static void expire(struct crier_pipeline *p)

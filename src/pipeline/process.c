@@ -20,7 +20,7 @@ static uint8_t role_of(const struct crier_subject *subject, const struct crier_w
 {
 	const struct crier_container *container = subject->container;
 
-	if (!container)
+	if (!container || !subject->life)
 		return CRIER_ROLE_NONE;
 	if (crier_is_init(container, task))
 		return CRIER_ROLE_INIT;

@@ -331,56 +331,56 @@ void crier_watch_round(struct crier_pipeline *p)
 
 /* ---- the node ---- */
 
-void crier_watch_node(struct crier_pipeline *p)
+/* "MemTotal:       24689384 kB" */
+static void meminfo(struct crier_slice text, const char *key, uint64_t *ret_bytes)
 {
-	const char *root = strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root;
-	uint64_t total, available, stall = CRIER_UNKNOWN_U64;
-	struct crier_data_node_pressure data;
-	struct crier_slice text;
-	struct crier_event event;
+	const char *at = memmem(text.ptr, text.len, key, strlen(key));
+	const char *end = text.ptr + text.len;
+	uint64_t kib;
+
+	if (!at)
+		return;
+	for (at += strlen(key); at < end && *at == ' ';)
+		at++;
+	struct crier_slice value = first_word((struct crier_slice){at, (size_t)(end - at)});
+
+	if (crier_parse_u64(value, &kib) == 0 && kib < UINT64_MAX / 1024)
+		*ret_bytes = kib * 1024;
+}
+
+static bool read_proc(struct crier_pipeline *p, const char *name, struct crier_slice *ret_text)
+{
 	char path[300];
 	size_t len;
 
-	crier_data_init(CRIER_TYPE_NODE_MEMORY_PRESSURE, &data);
-	snprintf(path, sizeof(path), "%s/proc/pressure/memory", root);
-	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) == 0)
-		stall = psi_total((struct crier_slice){p->file, len});
-	snprintf(path, sizeof(path), "%s/proc/meminfo", root);
+	snprintf(path, sizeof(path), "%s/proc/%s", strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root, name);
 	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
+		return false;
+	*ret_text = (struct crier_slice){p->file, len};
+	return true;
+}
+
+void crier_watch_node(struct crier_pipeline *p)
+{
+	uint64_t stall = CRIER_UNKNOWN_U64;
+	struct crier_data_node_pressure data;
+	struct crier_slice text;
+	struct crier_event event;
+
+	crier_data_init(CRIER_TYPE_NODE_MEMORY_PRESSURE, &data);
+	if (read_proc(p, "pressure/memory", &text))
+		stall = psi_total(text);
+	if (!read_proc(p, "meminfo", &text))
 		return;
-	text = (struct crier_slice){p->file, len};
-
-	static const struct {
-		const char *key;
-		size_t offset;
-	} fields[] = {
-		{"MemTotal:", offsetof(struct crier_data_node_pressure, total_bytes)},
-		{"MemAvailable:", offsetof(struct crier_data_node_pressure, available_bytes)},
-		{"SwapTotal:", offsetof(struct crier_data_node_pressure, swap_total_bytes)},
-		{"SwapFree:", offsetof(struct crier_data_node_pressure, swap_free_bytes)},
-	};
-
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(fields); i++) {
-		const char *at = memmem(text.ptr, text.len, fields[i].key, strlen(fields[i].key));
-		struct crier_slice rest;
-		uint64_t kib;
-
-		if (!at)
-			continue;
-		at += strlen(fields[i].key);
-		while (at < text.ptr + text.len && *at == ' ')
-			at++;
-		rest = (struct crier_slice){at, (size_t)(text.ptr + text.len - at)};
-		if (crier_parse_u64(first_word(rest), &kib) == 0 && kib < UINT64_MAX / 1024)
-			*(uint64_t *)((char *)&data + fields[i].offset) = kib * 1024;
-	}
-	total = data.total_bytes;
-	available = data.available_bytes;
-	if (total == CRIER_UNKNOWN_U64 || available == CRIER_UNKNOWN_U64)
+	meminfo(text, "MemTotal:", &data.total_bytes);
+	meminfo(text, "MemAvailable:", &data.available_bytes);
+	meminfo(text, "SwapTotal:", &data.swap_total_bytes);
+	meminfo(text, "SwapFree:", &data.swap_free_bytes);
+	if (data.total_bytes == CRIER_UNKNOWN_U64 || data.available_bytes == CRIER_UNKNOWN_U64)
 		return;
-	struct crier_pressure_verdict verdict =
-		crier_node_pressure_step(&p->node_pressure, p->config->node_memory_enter_ratio,
-					 p->config->pressure_interval_ms * MS_NS, p->now_ns, total, available, stall);
+	struct crier_pressure_verdict verdict = crier_node_pressure_step(
+		&p->node_pressure, p->config->node_memory_enter_ratio, p->config->pressure_interval_ms * MS_NS, p->now_ns,
+		data.total_bytes, data.available_bytes, stall);
 
 	if (verdict.phase == CRIER_PHASE_NONE)
 		return;

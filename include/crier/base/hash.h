@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashing for the tables: keyed, since ids and names come from untrusted parties. Pure. */
+/*
+ * Hashing for the tables. Not keyed: who chooses names can provoke collisions, which the tables' bounds keep harmless; ids on
+ * the event path are the kernel's. Pure.
+ */
 #ifndef CRIER_BASE_HASH_H
 #define CRIER_BASE_HASH_H
 

@@ -14,8 +14,11 @@ enum crier_log_level {
 	CRIER_LOG_COUNT,
 };
 
+/** Lines above this level are dropped; CRIER_LOG_INFO at first. */
 void crier_log_set_level(enum crier_log_level level);
+/** The level in force. */
 enum crier_log_level crier_log_get_level(void);
+/** One line, printf-like; control characters in it become blanks. Cut at 2 KiB. ~1 us. */
 void crier_log(enum crier_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define crier_error(...) crier_log(CRIER_LOG_ERROR, __VA_ARGS__)
