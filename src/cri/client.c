@@ -24,7 +24,7 @@ void crier_cri_options_default(struct crier_cri_options *options)
 	};
 }
 
-bool crier_cri_is_stopping(struct crier_cri *cri)
+static bool is_stopping(struct crier_cri *cri)
 {
 	pthread_mutex_lock(&cri->lock);
 	bool stopping = cri->stopping;
@@ -153,7 +153,7 @@ static bool turn(struct crier_cri *cri)
 	} else if (event.type == GRPC_OP_COMPLETE) {
 		finished(cri, event.tag);
 	}
-	if (crier_cri_is_stopping(cri))
+	if (is_stopping(cri))
 		return false;
 	step(cri);
 	return true;
@@ -205,13 +205,17 @@ static void *run(void *arg)
 	grpc_init();
 	cri->cq = grpc_completion_queue_create_for_next(NULL);
 	open_doorbell(cri);
-	if (!crier_cri_is_stopping(cri)) {
+	if (!is_stopping(cri)) {
 		step(cri);
 		while (turn(cri))
 			;
 	}
 	close_all(cri);
 	grpc_shutdown_blocking();
+	pthread_mutex_lock(&cri->lock);
+	cri->has_ended = true;
+	pthread_cond_signal(&cri->ended);
+	pthread_mutex_unlock(&cri->lock);
 	return NULL;
 }
 
@@ -222,6 +226,7 @@ static void destroy(struct crier_cri *cri)
 	crier_cri_holder_free(cri->holder);
 	crier_cri_holder_free(cri->pod_holder);
 	pthread_mutex_destroy(&cri->lock);
+	pthread_cond_destroy(&cri->ended);
 	free(cri->slots);
 	free(cri->ring);
 	free(cri->socket);
@@ -259,6 +264,18 @@ static int start_thread(struct crier_cri *cri)
 	return r;
 }
 
+/* The wait for the thread's end is not to depend on a clock that can be set. */
+static void init_locks(struct crier_cri *cri)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&cri->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&cri->ended, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int crier_cri_new(const struct crier_cri_options *options, struct crier_mailbox *mailbox,
 		  struct crier_cri **ret_cri, struct crier_err *err)
 {
@@ -275,7 +292,7 @@ int crier_cri_new(const struct crier_cri_options *options, struct crier_mailbox 
 	if (getrandom(&cri->random, sizeof(cri->random), GRND_NONBLOCK) != sizeof(cri->random))
 		cri->random = crier_cri_now_ns();
 	cri->random |= 1; /* zero is where xorshift stays */
-	pthread_mutex_init(&cri->lock, NULL);
+	init_locks(cri);
 	int r = allocate(cri);
 
 	if (r == 0)
@@ -304,10 +321,26 @@ static bool claim_bell(struct crier_cri *cri)
 	return needed;
 }
 
-void crier_cri_free(struct crier_cri *cri)
+/* @return false: it did not end in time */
+static bool wait_for_thread(struct crier_cri *cri)
 {
 	struct timespec until;
 
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += CRIER_CRI_SHUTDOWN_MAX_MS * 1000000l;
+	until.tv_sec += until.tv_nsec / 1000000000l;
+	until.tv_nsec %= 1000000000l;
+	pthread_mutex_lock(&cri->lock);
+	while (!cri->has_ended && pthread_cond_timedwait(&cri->ended, &cri->lock, &until) == 0)
+		;
+	bool ended = cri->has_ended;
+
+	pthread_mutex_unlock(&cri->lock);
+	return ended;
+}
+
+void crier_cri_free(struct crier_cri *cri)
+{
 	if (!cri)
 		return;
 	pthread_mutex_lock(&cri->lock);
@@ -316,11 +349,8 @@ void crier_cri_free(struct crier_cri *cri)
 
 	pthread_mutex_unlock(&cri->lock);
 	ring(cri, needed);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += CRIER_CRI_SHUTDOWN_MAX_MS * 1000000l;
-	until.tv_sec += until.tv_nsec / 1000000000l;
-	until.tv_nsec %= 1000000000l;
-	if (pthread_timedjoin_np(cri->thread, NULL, &until) == 0) {
+	if (wait_for_thread(cri)) {
+		pthread_join(cri->thread, NULL);
 		destroy(cri);
 		return;
 	}

@@ -84,6 +84,8 @@ struct crier_cri {
 	struct crier_cri_query *ring;
 	size_t head, count;
 	bool want_reconcile, stopping;
+	bool has_ended; /* the thread's last word, with `ended` */
+	pthread_cond_t ended;
 	bool is_open; /* the doorbell may be rung */
 	bool is_rung;
 	grpc_call *doorbell;
@@ -168,8 +170,5 @@ void crier_cri_sandboxes_prune(struct crier_cri_sandboxes *sandboxes, uint64_t g
 void crier_cri_deliver(struct crier_cri *cri, const struct crier_meta_message *message);
 void crier_cri_outbox_flush(struct crier_cri *cri);
 void crier_cri_outbox_free(struct crier_cri *cri);
-
-/* client.c */
-bool crier_cri_is_stopping(struct crier_cri *cri);
 
 #endif

@@ -8,6 +8,19 @@
 #include "client.h"
 #include "crier/base/log.h"
 
+/*
+ * Under the lock that crier_cri_free() sets `stopping` under: once it has, the mailbox is not touched again, not even
+ * by a thread that had to be left behind.
+ */
+static int push(struct crier_cri *cri, const void *bytes, size_t len)
+{
+	pthread_mutex_lock(&cri->lock);
+	int r = cri->stopping ? 0 : crier_mailbox_push(cri->mailbox, bytes, len);
+
+	pthread_mutex_unlock(&cri->lock);
+	return r;
+}
+
 static void enqueue(struct crier_cri *cri, const void *bytes, size_t len)
 {
 	struct crier_cri_out *out = malloc(sizeof(*out) + len);
@@ -42,7 +55,7 @@ static int post(struct crier_cri *cri, const struct crier_meta_message *message)
 
 	if (r < 0)
 		return r;
-	r = cri->out_first ? -EAGAIN : crier_mailbox_push(cri->mailbox, buf.data, buf.len);
+	r = cri->out_first ? -EAGAIN : push(cri, buf.data, buf.len);
 	if (r == -E2BIG)
 		return r;
 	if (r < 0)
@@ -75,7 +88,7 @@ static void reduce(const struct crier_meta_message *from, struct crier_meta_mess
 
 void crier_cri_deliver(struct crier_cri *cri, const struct crier_meta_message *message)
 {
-	if (crier_cri_is_stopping(cri) || post(cri, message) == 0)
+	if (post(cri, message) == 0)
 		return;
 	if (message->type == CRIER_META_CONTAINER || message->type == CRIER_META_POD) {
 		reduce(message, &cri->pod_message);
@@ -102,7 +115,7 @@ void crier_cri_outbox_flush(struct crier_cri *cri)
 	if (!cri->out_first || now_ns < cri->deliver_at_ns)
 		return;
 	while (cri->out_first) {
-		int r = crier_mailbox_push(cri->mailbox, cri->out_first->bytes, cri->out_first->len);
+		int r = push(cri, cri->out_first->bytes, cri->out_first->len);
 
 		if (r == -EAGAIN || r == -ENOMEM) {
 			cri->deliver_pause_ns = crier_min(2 * cri->deliver_pause_ns, CRIER_CRI_RETRY_MAX_NS);

@@ -13,7 +13,11 @@ from typing import Any, Callable
 BUILD = Path(os.environ.get("CRIER_BUILD", Path(__file__).resolve().parents[2] / "build" / "dev"))
 PROGRAM = Path(os.environ.get("CRI_DRIVER", BUILD / "tests" / "integration" / "cri_driver"))
 # A sanitizer's program takes its time, and its memory is not what is measured.
-SANITIZED = b"__sanitizer" in PROGRAM.read_bytes() or b"__tsan" in PROGRAM.read_bytes() if PROGRAM.exists() else False
+SANITIZED = PROGRAM.exists() and any(word in PROGRAM.read_bytes() for word in (b"__asan_init", b"__tsan_init"))
+os.environ.setdefault("TSAN_OPTIONS", f"suppressions={Path(__file__).resolve().parent / 'tsan.supp'}")
+
+# A fifth of a second is the promise; a sanitizer's program is ten times slower.
+FREE_MAX_MS = 2000 if SANITIZED else 200
 
 Message = dict[str, Any]
 
@@ -104,6 +108,10 @@ class Driver:
         status = self._process.wait(seconds)
         assert status == 0, f"cri_driver ended with {status}"
         return took
+
+    def free_in_time(self, when: str) -> None:
+        took = self.free()
+        assert took < FREE_MAX_MS, f"{when}: crier_cri_free() took {took:.0f} ms"
 
     def stats(self) -> Message:
         after = self.position()

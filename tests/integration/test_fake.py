@@ -160,7 +160,7 @@ def test_full_mailbox_loses_no_answer(env: Env) -> None:
         assert asked < 60, f"{asked} questions went on although nobody takes the answers"
         driver.say("resume")
         driver.wait_type("list_end", after)
-        driver.wait("all answers", lambda m: m.get("container", {}).get("id") == "c199", after)
+        driver.wait("all answers", lambda _: driver.count("container", after) == 200, after)
         told = [m["container"]["id"] for m in driver.messages[after:] if m["type"] == "container"]
         assert sorted(told) == sorted(f"c{number}" for number in range(200)), f"{len(told)} answers"
         listed = [m["pod"]["sandbox_id"] for m in driver.messages[after:] if m["type"] == "pod"]
@@ -176,8 +176,7 @@ def test_free_with_a_full_mailbox(env: Env) -> None:
         driver.say("reconcile")
         time.sleep(0.3)
         assert fake.count("Version") == 1
-        took = driver.free()
-        assert took < 200, f"crier_cri_free took {took:.0f} ms"
+        driver.free_in_time("the mailbox full")
 
 
 def test_long_list(env: Env) -> None:
@@ -272,10 +271,9 @@ def test_free_in_each_fault(env: Env) -> None:
             with Driver(path, timeout_ms=5000) as driver:
                 driver.say("container c")
                 time.sleep(wait_s)
-                took = driver.free()
+                driver.free_in_time(f"{server}, after {wait_s} s")
             if opened:
                 opened.close()
-            assert took < 200, f"{server}: crier_cri_free took {took:.0f} ms"
 
 
 def test_questions_before_the_first_connection(env: Env) -> None:

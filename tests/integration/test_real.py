@@ -177,18 +177,16 @@ def test_free_while_frozen(env: Env) -> None:
                 for _ in range(50):
                     driver.say(f"container+pod {container.id}")
                 time.sleep(wait_s)
-                took = driver.free()
+                driver.free_in_time(f"frozen for {wait_s} s")
             finally:
                 env.node.containerd.resume()
-            assert took < 200, f"crier_cri_free took {took:.0f} ms"
 
 
 def test_free_at_once(env: Env) -> None:
     env.running()
     for _ in range(10):
         with Driver(env.node.socket) as driver:
-            took = driver.free()
-            assert took < 200, f"crier_cri_free took {took:.0f} ms"
+            driver.free_in_time("at once")
 
 
 def test_threads_and_memory(env: Env) -> None:
