@@ -359,6 +359,16 @@ static void prove_hooks(struct crier_agent *agent, json_t *degraded)
 	}
 }
 
+/* The node's own stall wakes the loop; without PSI the look every --node-memory-interval remains. */
+static void watch_node(struct crier_agent *agent)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/proc/pressure/memory",
+		 strcmp(agent->config->host_root, "/") == 0 ? "" : agent->config->host_root);
+	crier_agent_watch(agent, 0, path, true);
+}
+
 static int attach(struct crier_agent *agent, struct crier_err *err)
 {
 	const struct crier_cgroup_layout *layout = &agent->start.layout;
@@ -377,6 +387,7 @@ static int attach(struct crier_agent *agent, struct crier_err *err)
 	if (r == 0) {
 		agent->turn_ns = crier_agent_now();
 		prove_hooks(agent, degraded);
+		watch_node(agent);
 		feed_ready(agent, degraded);
 	}
 	json_decref(degraded);
