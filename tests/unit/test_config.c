@@ -77,6 +77,7 @@ static const struct {
 	{"tombstones", "0", "0"},
 	{"tombstones", "1000000", "1000000"},
 	{"pressure-enter-ratio", "0.123456", "0.123456"},
+	{"node-memory-enter-ratio", "0.000249", "0.000249"}, /* times 1e6 it is a hair less than 249 */
 	{"pressure-enter-ratio", "1", "1.0"},
 	{"pressure-enter-ratio", ".5", "0.5"},
 	{"process-args", "yes", "true"},
@@ -118,6 +119,8 @@ static const struct {
 	{"cri-timeout", "9ms", -ERANGE, "cri-timeout: 9ms is out of range; allowed: 10ms to 1m"},
 	{"cri-timeout", "18446744073709551615h", -ERANGE,
 	 "cri-timeout: 18446744073709551615h is out of range; allowed: 10ms to 1m"},
+	{"cri-timeout", "297197543409765h", -ERANGE, /* modulo 2^64 it would be 6272 ms */
+	 "cri-timeout: 297197543409765h is out of range; allowed: 10ms to 1m"},
 	{"cri-timeout", "99999999999999999999s", -ERANGE,
 	 "cri-timeout: 99999999999999999999s is out of range; allowed: 10ms to 1m"},
 	{"hold-bytes", "8MB", -EINVAL, "hold-bytes: '8MB' is not a size; write a number of bytes, or one with KiB, MiB or GiB"},
@@ -332,6 +335,7 @@ static void test_json_round_trip(void **state)
 		fail_msg("%s", err.message);
 	again = crier_config_to_json(&back);
 	assert_string_equal(text, again);
+	assert_non_null(strstr(text, "\"pressure-exit-ratio\":0.8,"));
 	assert_int_equal(back.pressure_interval_ms, 10000);
 	assert_null(back.cluster_name);
 	free(text);

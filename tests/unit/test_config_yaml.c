@@ -169,6 +169,11 @@ static void test_flags_win(void **state)
 	assert_int_equal(config.labels.count, 1);
 	assert_string_equal(config.labels.items[0], "c");
 	crier_config_done(&config);
+	write_file("labels: a,b\n", 12);
+	assert_int_equal(crier_config_init(&config), 0);
+	assert_int_equal(crier_config_parse(&config, 6, argv, &rest, &err), 0);
+	assert_int_equal(config.labels.count, 1);
+	crier_config_done(&config);
 }
 
 static void test_reload(void **state)

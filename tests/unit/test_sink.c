@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -254,9 +255,8 @@ static void wait_state(struct crier_sink *sink, enum crier_sink_state wanted, in
 		struct pollfd news = {.fd = crier_sink_fd(sink), .events = POLLIN};
 		uint64_t now = now_ms();
 
-		if (now >= deadline)
-			fail_msg("state %d never came", (int)wanted);
-		(void)poll(&news, 1, (int)(deadline - now));
+		if (now >= deadline || poll(&news, 1, (int)(deadline - now)) != 1)
+			fail_msg("state %d was never told", (int)wanted);
 	}
 	assert_int_equal(error, wanted_errno);
 }
@@ -293,6 +293,52 @@ static void test_full_disk(void **state)
 	assert_int_equal(crier_sink_close(sink, 300), 7);
 	assert_true(now_ms() - start < 1500);
 	crier_sink_free(sink);
+}
+
+/* Space comes back after close was called: the pause between tries must not eat the deadline. */
+static void test_full_disk_freed(void **state)
+{
+	struct crier_sink *sink = open_sink("file", 65536, 0);
+	struct rlimit before, small = {0, 0};
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(crier_sink_put(sink, "a line\n", 7, true), 0);
+	wait_state(sink, CRIER_SINK_FULL, EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(crier_sink_close(sink, 500), 0);
+	assert_int_equal(crier_sink_state(sink, NULL), CRIER_SINK_OK);
+	crier_sink_free(sink);
+	unlink("file");
+}
+
+/* Batches end at a line's end: in packet mode each read gives what one write gave. */
+static void test_batches_of_whole_lines(void **state)
+{
+	struct crier_sink_options options = {.target = "-", .buffer_bytes = 4000, .write_bytes = 100, .linger_ms = 200};
+	struct crier_sink *sink;
+	struct crier_err err = {0};
+	char buf[4096];
+	int fds[2], batches = 0;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_DIRECT), 0);
+	redirect_stdout(fds[1]);
+	assert_int_equal(crier_sink_new(&options, &sink, &err), 0);
+	for (int i = 0; i < 30; i++) /* 100 is no multiple of 29, and a pipe holds 16 packets */
+		assert_int_equal(crier_sink_put(sink, "0123456789012345678901234567\n", 29, false), 0);
+	assert_int_equal(crier_sink_close(sink, 2000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[1]);
+	for (ssize_t n; (n = read(fds[0], buf, sizeof(buf))) > 0; batches++) {
+		assert_int_equal(n % 29, 0);
+		assert_true(n <= 100);
+	}
+	assert_true(batches >= 30 / 3);
+	close(fds[0]);
 }
 
 /* Put until nothing fits. @return the next line's number */
@@ -409,7 +455,7 @@ static void test_socket_reconnects(void **state)
 {
 	struct crier_sink *sink = open_sink("unix:socket", 1024 * 1024, 0);
 	struct reader reader;
-	char line[1024], first[100];
+	char line[1024], first[3];
 	int listener, connection;
 	size_t n;
 
@@ -418,7 +464,7 @@ static void test_socket_reconnects(void **state)
 	wait_state(sink, CRIER_SINK_BLOCKED, ENOENT);
 	listener = listen_at("socket");
 	connection = accept(listener, NULL, NULL);
-	assert_int_equal(read(connection, first, 5), 5);
+	assert_int_equal(read(connection, first, 3), 3); /* within the first line */
 	wait_state(sink, CRIER_SINK_OK, 0);
 	close(connection);
 	n = make_line(line, sizeof(line), 4000);
@@ -513,6 +559,7 @@ int main(void)
 		TEST(test_close_deadline),	  TEST(test_file),
 		TEST(test_socket_reconnects), TEST(test_socket_close_deadline),
 		TEST(test_refused_targets),	  TEST(test_whole_or_nothing),
+		TEST(test_full_disk_freed),	  TEST(test_batches_of_whole_lines),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
