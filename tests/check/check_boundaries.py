@@ -103,7 +103,7 @@ def own_problem(path: str, header: str) -> str | None:
 
 def private_problem(path: str, header: str, known: set[str]) -> str | None:
     folder = path.rpartition("/")[0]
-    if header in GENERATED or path.startswith("tests/") or f"{folder}/{header}" in known:
+    if header in GENERATED or path.startswith("tests/") or ("/" not in header and f"{folder}/{header}" in known):
         return None
     return f'includes "{header}": private headers are seen from their own folder only'
 

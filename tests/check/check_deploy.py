@@ -137,6 +137,9 @@ def fluent_bit_problems() -> list[str]:
     return problems
 
 
-problems = yaml_problems() + manifest_problems() + flag_problems() + unit_problems() + fluent_bit_problems()
+problems = yaml_problems()
+if problems:
+    verdict(problems)  # the rest would only stumble over it
+problems = manifest_problems() + flag_problems() + unit_problems() + fluent_bit_problems()
 problems += [f"{path}: not there" for path in ("deploy/Containerfile", "deploy/kustomization.yaml") if not (ROOT / path).exists()]
 verdict(problems)

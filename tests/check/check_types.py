@@ -28,10 +28,10 @@ def in_docs() -> set[str]:
 
 
 def in_tests() -> set[str]:
-    """What the bodies of tests name; a list of all types at the head of a module proves nothing."""
+    """What the bodies of tests and their helpers name; a list of all types at the head of a module proves nothing."""
     found: set[str] = set()
-    for path in files("tests/e2e/test_*.py"):
-        for node in ast.parse(text(path)).body:
+    for path in files("tests/e2e/*.py"):
+        for node in ast.walk(ast.parse(text(path))):
             if isinstance(node, ast.FunctionDef):
                 texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
                 found |= set(re.findall(r"[a-z]+\.[a-z_]+", " ".join(texts)))
