@@ -19,11 +19,14 @@
 
 #define crier_control_read(field) (*(volatile __u32 *)&crier_control.field)
 
+/* There are two; the mask tells the verifier, which may have lost sight of a constant. */
+#define crier_ring_index(ring) ((ring)&1)
+
 #define CRIER_TOKEN	      1000    /* one event; a millisecond at 1 event/s gives 1 */
 #define CRIER_BUDGET_RATE_MAX 2000000 /* events/s; a full bucket (one second's worth) stays below 2^31 */
 #define CRIER_NS_PER_MS	      1000000ULL
 
-crier_inline __u32 crier_budget_rate(__u8 ring)
+crier_inline __u32 crier_budget_rate(__u32 ring)
 {
 	__u32 rate = ring == CRIER_CLASS_CRITICAL ? crier_control_read(critical_rate)
 						  : crier_control_read(bulk_rate);
@@ -49,17 +52,18 @@ crier_inline struct crier_wire_budget *crier_budget_get(__u64 cgroup_id, __u64 n
 	return budget;
 }
 
-crier_inline void crier_budget_refill(struct crier_wire_budget *budget, __u8 ring, __u64 elapsed_ms)
+crier_inline void crier_budget_refill(struct crier_wire_budget *budget, __u32 ring, __u64 elapsed_ms)
 {
 	__u64 full = (__u64)CRIER_TOKEN * crier_budget_rate(ring);
-	__s64 tokens = (__s32)budget->tokens[ring]; /* below zero when CPUs took the last one together */
+	__s64 tokens = (__s32)budget->tokens[crier_ring_index(
+		ring)]; /* below zero when CPUs took the last one together */
 
 	tokens += (__s64)(elapsed_ms * crier_budget_rate(ring));
-	budget->tokens[ring] = (__u32)(tokens > (__s64)full ? (__s64)full : tokens);
+	budget->tokens[crier_ring_index(ring)] = (__u32)(tokens > (__s64)full ? (__s64)full : tokens);
 }
 
 /* True: go on. False: over the budget, counted in the bucket. */
-crier_inline bool crier_budget_take(__u64 cgroup_id, __u8 ring, __u64 now,
+crier_inline bool crier_budget_take(__u64 cgroup_id, __u32 ring, __u64 now,
 				    struct crier_wire_counters *counters)
 {
 	struct crier_wire_budget *budget;
@@ -78,22 +82,22 @@ crier_inline bool crier_budget_take(__u64 cgroup_id, __u8 ring, __u64 now,
 		crier_budget_refill(budget, CRIER_CLASS_BULK, elapsed_ms);
 		crier_budget_refill(budget, CRIER_CLASS_CRITICAL, elapsed_ms);
 	}
-	if ((__s32)budget->tokens[ring] < CRIER_TOKEN) {
-		crier_count(&budget->suppressed[ring]);
+	if ((__s32)budget->tokens[crier_ring_index(ring)] < CRIER_TOKEN) {
+		crier_count(&budget->suppressed[crier_ring_index(ring)]);
 		return false;
 	}
-	__sync_fetch_and_add(&budget->tokens[ring], (__u32)-CRIER_TOKEN);
+	__sync_fetch_and_add(&budget->tokens[crier_ring_index(ring)], (__u32)-CRIER_TOKEN);
 	return true;
 }
 
 /* A record of this cgroup found its ring full. */
-crier_inline void crier_budget_charge_failed(__u64 cgroup_id, __u8 ring, __u64 now,
+crier_inline void crier_budget_charge_failed(__u64 cgroup_id, __u32 ring, __u64 now,
 					     struct crier_wire_counters *counters)
 {
 	struct crier_wire_budget *budget = crier_budget_get(cgroup_id, now, counters);
 
 	if (budget)
-		crier_count(&budget->failed[ring]);
+		crier_count(&budget->failed[crier_ring_index(ring)]);
 }
 
 #endif

@@ -48,6 +48,7 @@ crier_inline int crier_mkdir(const bool direct, struct cgroup *cgroup, __u8 hook
 	struct kernfs_node *kn;
 	__u32 cgroup_class;
 	__u64 parent_id;
+	__u64 length;
 	long size;
 
 	crier_note_serial(direct, cgroup);
@@ -72,17 +73,18 @@ crier_inline int crier_mkdir(const bool direct, struct cgroup *cgroup, __u8 hook
 		crier_count(&making.counters->lookup_missed);
 		size = 1;
 	}
-	size--; /* without the NUL */
-	size &= CRIER_WIRE_NAME_MAX - 1;
-	__builtin_memset(record->name + size, 0, 8); /* the pad up to a multiple of 8 */
+	length = (__u64)(size - 1) & (CRIER_WIRE_NAME_MAX - 1); /* without the NUL */
+	crier_keep_bounds(length);
+	*(__u64 *)(record->name + length) = 0; /* the pad up to a multiple of 8 */
 	record->fixed.parent_id = parent_id;
 	record->fixed.level = (__u32)crier_get(direct, cgroup, level);
 	record->fixed.cgroup_class = (__u8)cgroup_class;
 	record->fixed.zero[0] = record->fixed.zero[1] = record->fixed.zero[2] = 0;
-	record->fixed.name.offset = size ? sizeof(record->fixed) : 0;
-	record->fixed.name.length = (__u16)size;
+	record->fixed.name.offset = length ? sizeof(record->fixed) : 0;
+	record->fixed.name.length = (__u16)length;
 	record->fixed.zero2 = 0;
-	crier_fill_header(&making, &record->fixed.header, sizeof(record->fixed) + ((__u32)(size + 7) & ~7u));
+	crier_fill_header(&making, &record->fixed.header,
+			  sizeof(record->fixed) + ((__u32)(length + 7) & ~7u));
 	crier_submit(&making, record);
 	return 0;
 }

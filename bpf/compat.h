@@ -32,6 +32,12 @@ crier_inline bool crier_is_set(const void *p)
 }
 
 /*
+ * Keeps a masked value in one register: clang would mask one copy and index with another, whose bounds the verifier
+ * (before 6.x at least) does not know.
+ */
+#define crier_keep_bounds(value) asm volatile("" : "+r"(value))
+
+/*
  * Set by user space before the load, from BTF; the verifier then drops the branch not taken, which may hold
  * an access that this kernel would refuse.
  */
@@ -84,7 +90,8 @@ crier_inline __u64 crier_memcg_oom_count(struct mem_cgroup *memcg)
 
 /*
  * mm->rss_stat: struct mm_rss_stat of atomics until 6.1, then struct percpu_counter[] (f1a7941243c1, 6.2), whose
- * `count` lacks what still lies in per-CPU parts. A third shape gives 0, and hiwater_rss remains.
+ * `count` lacks what still lies in per-CPU parts. A third shape gives 0, and hiwater_rss remains. The former by probe
+ * read: the verifier of 5.10 finds no struct in an array of a typedef.
  */
 struct mm_rss_stat___atomic {
 	atomic_long_t count[4];
@@ -112,7 +119,7 @@ struct mm_struct___percpu {
 		if (bpf_core_field_exists(mm_p->rss_stat[member].count))                                     \
 			mm_value = crier_get(direct, mm_p, rss_stat[member].count);                          \
 		else if (bpf_core_field_exists(mm_a->rss_stat.count[member].counter))                        \
-			mm_value = crier_get(direct, mm_a, rss_stat.count[member].counter);                  \
+			mm_value = BPF_CORE_READ(mm_a, rss_stat.count[member].counter);                      \
 		mm_value > 0 ? (__u64)mm_value : 0;                                                          \
 	})
 

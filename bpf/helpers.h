@@ -17,9 +17,10 @@ struct crier_making {
 	struct crier_wire_counters *counters; /* the CPU's */
 	__u64 now;
 	__u64 cgroup_id;
-	__u8 type;
-	__u8 ring;
-	__u8 hook;
+	/* words, not bytes: clang stores neighbouring bytes as one, and verifiers before 6.8 forget what was in them */
+	__u32 type;
+	__u32 ring;
+	__u32 hook;
 };
 
 /* First step of every program; false never happens, but the verifier wants it asked. */
@@ -74,18 +75,18 @@ crier_inline bool crier_is_known_init(__u32 pid)
 /* An event of a host cgroup, or not wanted: counted, and no more is spent on it. */
 crier_inline void crier_drop_filtered(struct crier_wire_counters *counters, enum crier_wire_class ring)
 {
-	crier_count(&counters->generated[ring]);
-	crier_count(&counters->class_filtered[ring]);
+	crier_count(&counters->generated[crier_ring_index(ring)]);
+	crier_count(&counters->class_filtered[crier_ring_index(ring)]);
 }
 
 /* Count an event as generated and ask its cgroup's budget. Sets making->now. */
 crier_inline bool crier_admit(struct crier_making *making)
 {
 	making->now = bpf_ktime_get_boot_ns();
-	crier_count(&making->counters->generated[making->ring]);
+	crier_count(&making->counters->generated[crier_ring_index(making->ring)]);
 	if (crier_budget_take(making->cgroup_id, making->ring, making->now, making->counters))
 		return true;
-	crier_count(&making->counters->suppressed[making->ring]);
+	crier_count(&making->counters->suppressed[crier_ring_index(making->ring)]);
 	return false;
 }
 
@@ -99,9 +100,9 @@ crier_inline void crier_fill_header(const struct crier_making *making, struct cr
 {
 	header->length = (__u16)length;
 	header->version = CRIER_WIRE_VERSION;
-	header->type = making->type;
-	header->ring = making->ring;
-	header->hook = making->hook;
+	header->type = (__u8)making->type;
+	header->ring = (__u8)making->ring;
+	header->hook = (__u8)making->hook;
 	header->cpu = (__u16)bpf_get_smp_processor_id();
 	header->boottime_ns = making->now;
 	header->cgroup_id = making->cgroup_id;
@@ -113,14 +114,14 @@ crier_inline void crier_count_failed(const struct crier_making *making)
 		crier_count(&making->counters->control_failed);
 		return;
 	}
-	crier_count(&making->counters->reserve_failed[making->ring]);
+	crier_count(&making->counters->reserve_failed[crier_ring_index(making->ring)]);
 	crier_budget_charge_failed(making->cgroup_id, making->ring, making->now, making->counters);
 }
 
 crier_inline void crier_count_submitted(const struct crier_making *making)
 {
 	if (crier_is_event(making))
-		crier_count(&making->counters->submitted[making->ring]);
+		crier_count(&making->counters->submitted[crier_ring_index(making->ring)]);
 	else
 		crier_count(&making->counters->control_submitted);
 }

@@ -152,8 +152,8 @@ crier_inline bool crier_is_group_dead(const bool direct, struct task_struct *tas
 		return group_dead;
 	if (crier_get(direct, signal, live.counter) != 0)
 		return false;
-	/* nr_threads falls only when a thread is reaped, after this point: at 1 there is no rival */
-	if (crier_get(direct, signal, nr_threads) == 1)
+	/* alone, and always was: a reaped thread, which may have been told, leaves its run time behind */
+	if (crier_get(direct, signal, nr_threads) == 1 && crier_get(direct, signal, sum_sched_runtime) == 0)
 		return true;
 	leader = crier_get(direct, task, group_leader);
 	key.pid = (__u32)crier_get(direct, task, tgid);
@@ -190,32 +190,43 @@ __noinline int crier_exit_add_threads(void)
 }
 
 /*
+ * Ends a branch after its loads: clang would else join those of two branches into one load through either pointer, a
+ * task or a map value, which the verifier refuses ("same insn cannot be used with different pointers").
+ */
+#define crier_keep_apart(a, b, c) asm volatile("" : "+r"(a), "+r"(b), "+r"(c))
+
+/*
  * Threads not reaped yet have their times in themselves, reaped ones in signal_struct; one that is reaped in
  * the midst of this is missed. se.sum_exec_runtime of the running task lags by up to one scheduler tick.
  */
 crier_inline void crier_fill_times(const bool direct, struct crier_wire_exit *record,
 				   struct task_struct *task, struct signal_struct *signal)
 {
+	__u64 user_ns, system_ns, total_ns;
 	struct crier_cpu_times *times;
 	__u32 zero = 0;
 
-	record->user_ns = crier_get(direct, signal, utime);
-	record->system_ns = crier_get(direct, signal, stime);
-	record->cpu_ns = crier_get(direct, signal, sum_sched_runtime);
 	if (crier_get(direct, signal, nr_threads) <= 1) {
-		record->user_ns += crier_get(direct, task, utime);
-		record->system_ns += crier_get(direct, task, stime);
-		record->cpu_ns += crier_get(direct, task, se.sum_exec_runtime);
-		return;
+		user_ns = crier_get(direct, task, utime);
+		system_ns = crier_get(direct, task, stime);
+		total_ns = crier_get(direct, task, se.sum_exec_runtime);
+		crier_keep_apart(user_ns, system_ns, total_ns);
+	} else {
+		times = bpf_map_lookup_elem(&crier_exit_times, &zero);
+		if (!times) { /* never; the verifier wants it asked */
+			record->user_ns = record->system_ns = record->cpu_ns = 0;
+			return;
+		}
+		times->user_ns = times->system_ns = times->total_ns = 0;
+		crier_exit_add_threads();
+		user_ns = times->user_ns;
+		system_ns = times->system_ns;
+		total_ns = times->total_ns;
+		crier_keep_apart(user_ns, system_ns, total_ns);
 	}
-	times = bpf_map_lookup_elem(&crier_exit_times, &zero);
-	if (!times)
-		return;
-	times->user_ns = times->system_ns = times->total_ns = 0;
-	crier_exit_add_threads();
-	record->user_ns += times->user_ns;
-	record->system_ns += times->system_ns;
-	record->cpu_ns += times->total_ns;
+	record->user_ns = user_ns + crier_get(direct, signal, utime);
+	record->system_ns = system_ns + crier_get(direct, signal, stime);
+	record->cpu_ns = total_ns + crier_get(direct, signal, sum_sched_runtime);
 }
 
 /*
