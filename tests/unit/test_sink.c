@@ -378,6 +378,29 @@ static void test_blocked_then_resumed(void **state)
 	close(fds[0]);
 }
 
+/* No put was refused, so that nothing but the end of the block itself can be what wakes the main loop. */
+static void test_end_of_block_is_told(void **state)
+{
+	struct crier_sink *sink;
+	struct reader reader;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	redirect_stdout(fds[1]);
+	sink = open_sink("-", 1024 * 1024, 0);
+	put_lines(sink, 0, 500);
+	wait_state(sink, CRIER_SINK_BLOCKED, 0);
+	start_reader(&reader, fds[0], 0, 65536);
+	wait_state(sink, CRIER_SINK_OK, 0);
+	assert_int_equal(crier_sink_close(sink, 5000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[1]);
+	finish_reader(&reader, 500);
+	close(fds[0]);
+}
+
 /* write(2) hangs: close is over soon after its deadline, and says what did not go. */
 static void test_close_deadline(void **state)
 {
@@ -466,10 +489,11 @@ static void test_socket_reconnects(void **state)
 	connection = accept(listener, NULL, NULL);
 	assert_int_equal(read(connection, first, 3), 3); /* within the first line */
 	wait_state(sink, CRIER_SINK_OK, 0);
-	close(connection);
 	n = make_line(line, sizeof(line), 4000);
 	while (crier_sink_put(sink, line, n, true) == 0 && crier_sink_room(sink) > 512 * 1024)
 		;
+	wait_state(sink, CRIER_SINK_BLOCKED, 0); /* the socket is full, a batch is under way */
+	close(connection);
 	connection = accept(listener, NULL, NULL);
 	start_reader(&reader, connection, 0, 65536);
 	assert_int_equal(crier_sink_close(sink, 5000), 0);
@@ -560,6 +584,7 @@ int main(void)
 		TEST(test_socket_reconnects), TEST(test_socket_close_deadline),
 		TEST(test_refused_targets),	  TEST(test_whole_or_nothing),
 		TEST(test_full_disk_freed),	  TEST(test_batches_of_whole_lines),
+		TEST(test_end_of_block_is_told),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
