@@ -214,7 +214,7 @@ void crier_agent_watch(struct crier_agent *agent, uint64_t cgroup_id, const char
 static uint64_t own_rss(void)
 {
 	char text[128];
-	size_t len;
+	size_t len = 0;
 	unsigned long long total, resident;
 
 	if (read_file("/proc/self/statm", text, sizeof(text) - 1, &len) < 0)
