@@ -10,7 +10,7 @@
  * mailbox is full the thread waits and tries again; nothing is dropped, and no further question is taken.
  *
  * Threads: one of crier's own ("crier-cri") and seven that gRPC starts (src/cri/library.c names them); all signals are
- * blocked in each. Some 5 MB of the agent's memory are gRPC's code and data.
+ * blocked in each. A process that is nothing but this client has 7.7 MB resident, 0.8 MB of it anonymous.
  */
 #ifndef CRIER_CRI_H
 #define CRIER_CRI_H

@@ -34,7 +34,7 @@ static grpc_arg string(const char *key, const char *value)
 grpc_channel *crier_cri_channel(const char *socket, uint32_t receive_max_bytes)
 {
 	grpc_arg args[] = {
-		/* gRPC's own is the escaped socket path, which Go servers refuse */
+		/* gRPC's own depends on how the target is spelled: an escaped path is refused by Go servers */
 		string(GRPC_ARG_DEFAULT_AUTHORITY, "localhost"),
 		integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)receive_max_bytes),
 		/* its own subchannel: a global one would carry back-off over from an older channel */

@@ -236,12 +236,17 @@ static uint64_t pid_of(const char *head, const char *piece, size_t count, const 
 
 static void info_is_bounded(void **state)
 {
+	char closing[CRIER_CRI_INFO_DEPTH + 2] = "";
+
 	(void)state;
 	assert_int_equal(pid_of("{\"pid\":7,\"x\":[0", ",0", CRIER_CRI_INFO_VALUES - 4, "]}"), 7);
 	assert_true(pid_of("{\"pid\":7,\"x\":[0", ",0", CRIER_CRI_INFO_VALUES, "]}") == CRIER_UNKNOWN_U64);
 	assert_true(pid_of("{\"pid\":7,\"x\":[{}", ",{}", CRIER_CRI_INFO_VALUES, "]}") == CRIER_UNKNOWN_U64);
 	assert_true(pid_of("{\"pid\":7,\"x\":", "[", 100000, "") == CRIER_UNKNOWN_U64);
-	assert_true(pid_of("{\"pid\":7,\"x\":", "[", CRIER_CRI_INFO_DEPTH, "") == CRIER_UNKNOWN_U64);
+	memset(closing, ']', CRIER_CRI_INFO_DEPTH);
+	closing[CRIER_CRI_INFO_DEPTH] = '}'; /* with the outer object one level too deep */
+	assert_true(pid_of("{\"pid\":7,\"x\":", "[", CRIER_CRI_INFO_DEPTH, closing) == CRIER_UNKNOWN_U64);
+	assert_int_equal(pid_of("{\"pid\":7,\"x\":", "[", CRIER_CRI_INFO_DEPTH - 1, closing + 1), 7);
 	assert_int_equal(pid_of("{\"pid\":7,\"x\":\"", "x", CRIER_CRI_INFO_MAX - 64, "\"}"), 7);
 	assert_true(pid_of("{\"pid\":7,\"x\":\"", "x", CRIER_CRI_INFO_MAX, "\"}") == CRIER_UNKNOWN_U64);
 }

@@ -54,6 +54,7 @@ static void is_readable_exactly_while_blobs_wait(void **state)
 	for (int round = 0; round < 3; round++) {
 		assert_false(is_readable(mailbox));
 		assert_int_equal(crier_mailbox_push(mailbox, "x", 1), 0);
+		assert_true(is_readable(mailbox));
 		assert_int_equal(crier_mailbox_push(mailbox, "y", 1), 0);
 		assert_true(is_readable(mailbox));
 		free(crier_mailbox_pop(mailbox, &len));
