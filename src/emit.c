@@ -105,7 +105,7 @@ static void put_correlation(struct crier_emit_line *line, const struct crier_eve
 		.parent = correlation->parent,
 		.incident = correlation->incident,
 		.causes = correlation->causes,
-		.cause_count = crier_min(correlation->cause_count, (size_t)CRIER_CAUSES_MAX),
+		.cause_count = correlation->cause_count,
 	};
 
 	if (container)
@@ -145,22 +145,6 @@ static void put_paths(struct crier_emit_line *line, const char *json, struct cri
 	crier_buf_put_str(&line->buf, paths->buf.overflow ? ",\"*\"]" : "]");
 }
 
-/* What came cut from the kernel is as incomplete as what was cut here. */
-static void put_cut_at_source(struct crier_emit_line *line, const struct crier_event *event)
-{
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(event->cut_at_source); i++) {
-		struct crier_buf *paths = &line->truncated.buf;
-		char item[64];
-		int len;
-
-		if (!event->cut_at_source[i])
-			continue;
-		len = snprintf(item, sizeof(item), ",\"%s\"", event->cut_at_source[i]);
-		if (len > 0 && (size_t)len < sizeof(item) && !memmem(paths->data, paths->len, item, (size_t)len))
-			crier_buf_put(paths, item, (size_t)len);
-	}
-}
-
 static void put_line(struct crier_emit_line *line, const struct crier_event *event, uint64_t seq)
 {
 	put_head(line, event, seq);
@@ -175,7 +159,6 @@ static void put_line(struct crier_emit_line *line, const struct crier_event *eve
 	put_data(line, event);
 	if (line->buf.overflow)
 		return;
-	put_cut_at_source(line, event);
 	put_paths(line, ",\"sanitized\":", &line->sanitized);
 	put_paths(line, ",\"truncated\":", &line->truncated);
 	crier_buf_put(&line->buf, "}\n", 2);

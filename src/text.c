@@ -37,6 +37,8 @@ static void tell_exit(struct crier_buf *buf, const struct crier_event *event,
 	}
 	if (data->container_init == 1)
 		PUT(buf, ", container init");
+	else if (event->process.role == CRIER_ROLE_RUNTIME_HELPER)
+		PUT(buf, ", the runtime's own");
 }
 
 static void tell_signal(struct crier_buf *buf, const struct crier_event *event,

@@ -94,16 +94,16 @@ enum crier_via {
 /* attribution.reason: why not full (closed list, docs/events.md) */
 enum crier_reason {
 	CRIER_REASON_NONE = 0,
-	CRIER_REASON_CRI_OFF,	    /* --cri-socket none */
-	CRIER_REASON_CRI_DOWN,	    /* no connection */
-	CRIER_REASON_CRI_TIMEOUT,   /* asked, no answer within the hold age */
-	CRIER_REASON_CRI_NOT_FOUND, /* the runtime does not know the id (yet) */
-	CRIER_REASON_CRI_INVALID,   /* it answered nonsense */
-	CRIER_REASON_CGROUP_UNKNOWN,/* the cgroup id was never seen */
-	CRIER_REASON_HOLD_FULL,	    /* the holding queue was at its bound */
-	CRIER_REASON_TABLE_FULL,    /* the container table was at its bound */
-	CRIER_REASON_POD_LEVEL,	    /* in a pod's cgroup but in none of its containers */
-	CRIER_REASON_STOPPING,	    /* crier was ending */
+	CRIER_REASON_CRI_OFF,	     /* --cri-socket none */
+	CRIER_REASON_CRI_DOWN,	     /* no connection */
+	CRIER_REASON_CRI_TIMEOUT,    /* asked, no answer within the hold age */
+	CRIER_REASON_CRI_NOT_FOUND,  /* the runtime does not know the id (yet) */
+	CRIER_REASON_CRI_INVALID,    /* it answered nonsense */
+	CRIER_REASON_CGROUP_UNKNOWN, /* the cgroup id was never seen */
+	CRIER_REASON_HOLD_FULL,	     /* the holding queue was at its bound */
+	CRIER_REASON_TABLE_FULL,     /* the container table was at its bound */
+	CRIER_REASON_POD_LEVEL,	     /* in a pod's cgroup but in none of its containers */
+	CRIER_REASON_STOPPING,	     /* crier was ending */
 	CRIER_REASON_COUNT,
 };
 
@@ -127,7 +127,7 @@ enum crier_qos {
 /* process.role: what the process is to its container */
 enum crier_role {
 	CRIER_ROLE_NONE = 0,
-	CRIER_ROLE_INIT,	   /* the container's first process */
+	CRIER_ROLE_INIT, /* the container's first process */
 	CRIER_ROLE_MEMBER,
 	CRIER_ROLE_RUNTIME_HELPER, /* runc's own processes before init executes */
 	CRIER_ROLE_COUNT,
@@ -154,7 +154,8 @@ struct crier_actor {
 	uint64_t pid;
 	struct crier_slice comm;
 	struct crier_process_key key;
-	struct crier_slice container_id, container_name, pod_name, pod_namespace; /* absent for a host process */
+	struct crier_slice container_id, container_name, pod_name,
+		pod_namespace; /* absent for a host process */
 };
 
 struct crier_cgroup_ref {
@@ -200,7 +201,7 @@ struct crier_previous_death {
 	struct crier_slice container_id;
 	uint8_t cause; /* enum crier_exit_cause */
 	int64_t exit_code;
-	uint64_t incident; /* of this instance; UNKNOWN when it is not known here */
+	uint64_t incident;  /* of this instance; UNKNOWN when it is not known here */
 	uint64_t exited_at; /* unix ns */
 };
 
@@ -289,7 +290,7 @@ struct crier_data_resolved {
 };
 
 struct crier_data_snapshot {
-	uint8_t state;		  /* enum crier_meta_state */
+	uint8_t state; /* enum crier_meta_state */
 	uint64_t memory_usage_bytes;
 	uint64_t working_set_bytes;
 	uint64_t process_count;
@@ -332,7 +333,8 @@ struct crier_memory_breakdown {
 struct crier_data_oom {
 	uint8_t scope;
 	struct {
-		uint64_t anon_rss_bytes, file_rss_bytes, shmem_rss_bytes, swap_bytes, pgtables_bytes, total_vm_bytes;
+		uint64_t anon_rss_bytes, file_rss_bytes, shmem_rss_bytes, swap_bytes, pgtables_bytes,
+			total_vm_bytes;
 		uint64_t rss_bytes; /* max(sum of counters, high-water mark) */
 		int64_t oom_score_adj;
 	} victim;
@@ -371,9 +373,9 @@ struct crier_data_pressure {
 		struct crier_cgroup_ref cgroup;
 		uint64_t bytes;
 	} limit;
-	uint64_t stall_ms;     /* PSI "some" time since the last sample */
-	uint64_t limit_hits;   /* rise of memory.events max (v1: failcnt) since the last sample */
-	uint64_t duration_ms;  /* since enter */
+	uint64_t stall_ms;    /* PSI "some" time since the last sample */
+	uint64_t limit_hits;  /* rise of memory.events max (v1: failcnt) since the last sample */
+	uint64_t duration_ms; /* since enter */
 	struct crier_memory_breakdown memory;
 };
 
@@ -440,7 +442,7 @@ struct crier_degraded {
 
 struct crier_hook_choice {
 	const char *event;
-	struct crier_slice chosen; /* absent: none */
+	struct crier_slice chosen;  /* absent: none */
 	struct crier_slice refused; /* "fentry:oom_kill_process: …" joined by "; " */
 };
 
@@ -487,14 +489,14 @@ struct crier_data_stats {
 
 enum crier_loss_cause {
 	CRIER_LOSS_NONE = 0,
-	CRIER_LOSS_RESERVE_FAILED,  /* kernel ring full */
-	CRIER_LOSS_SUPPRESSED,	    /* per-cgroup budget in the kernel */
-	CRIER_LOSS_OUTPUT_BUDGET,   /* --max-output-bytes */
-	CRIER_LOSS_SINK_FULL,	    /* stdout did not take it */
-	CRIER_LOSS_HOLD_FULL,	    /* a bounded queue was full and the event could not even leave partial */
-	CRIER_LOSS_TOO_LONG,	    /* a line above 16,000 bytes after every cut */
+	CRIER_LOSS_RESERVE_FAILED, /* kernel ring full */
+	CRIER_LOSS_SUPPRESSED,	   /* per-cgroup budget in the kernel */
+	CRIER_LOSS_OUTPUT_BUDGET,  /* --max-output-bytes */
+	CRIER_LOSS_SINK_FULL,	   /* stdout did not take it */
+	CRIER_LOSS_HOLD_FULL,	   /* a bounded queue was full and the event could not even leave partial */
+	CRIER_LOSS_TOO_LONG,	   /* a line above 16,000 bytes after every cut */
 	CRIER_LOSS_INVALID_RECORD,
-	CRIER_LOSS_RECURSION,	    /* a kernel program missed a run: the count is of runs */
+	CRIER_LOSS_RECURSION, /* a kernel program missed a run: the count is of runs */
 	CRIER_LOSS_COUNT,
 };
 
@@ -526,9 +528,9 @@ struct crier_container;
 struct crier_pod;
 
 struct crier_event {
-	uint8_t type;	  /* enum crier_type */
-	uint8_t severity; /* 0 = the type's default */
-	uint8_t hook;	  /* enum crier_wire_hook */
+	uint8_t type;		     /* enum crier_type */
+	uint8_t severity;	     /* 0 = the type's default */
+	uint8_t hook;		     /* enum crier_wire_hook */
 	uint8_t undetermined_filter; /* a filter could not be decided: passes with `filter: undetermined` */
 	uint64_t cpu;
 	uint64_t boottime_ns;
@@ -540,7 +542,8 @@ struct crier_event {
 	struct crier_attribution attribution;
 	struct crier_correlation correlation;
 	const void *data; /* struct crier_data_* of the type; NULL = {} */
-	const char *cut_at_source[2]; /* dotted paths of texts that came cut from the kernel; static; NULL = none */
+	const char *cut_at_source
+		[2]; /* dotted paths of texts that came cut from the kernel; static; NULL = none */
 };
 
 /* One row per type: the emit table. */
@@ -567,34 +570,6 @@ void crier_event_init(struct crier_event *event, enum crier_type type);
 /** Clear a data block by its type's table. */
 void crier_data_init(enum crier_type type, void *data);
 
-/* Names of the enums above; index 0 is NULL. */
-extern const char *const crier_severity_names[CRIER_SEVERITY_COUNT + 1];
-extern const char *const crier_priority_names[CRIER_PRIORITY_COUNT + 1];
-extern const char *const crier_attribution_status_names[CRIER_ATTRIBUTION_COUNT + 1];
-extern const char *const crier_source_names[CRIER_SOURCE_COUNT + 1];
-extern const char *const crier_via_names[CRIER_VIA_COUNT + 1];
-extern const char *const crier_reason_names[CRIER_REASON_COUNT + 1];
-extern const char *const crier_container_type_names[CRIER_CONTAINER_TYPE_COUNT + 1];
-extern const char *const crier_qos_names[CRIER_QOS_COUNT + 1];
-extern const char *const crier_exit_cause_names[CRIER_EXIT_CAUSE_COUNT + 1];
-extern const char *const crier_loss_cause_names[CRIER_LOSS_COUNT + 1];
-extern const char *const crier_limit_level_names[CRIER_LEVEL_COUNT + 1];
-extern const char *const crier_state_names[CRIER_STATE_COUNT + 1];
-extern const char *const crier_type_names[CRIER_TYPE_COUNT + 1];
-extern const char *const crier_role_names[CRIER_ROLE_COUNT + 1];
-extern const char *const crier_basis_names[CRIER_BASIS_COUNT + 1];
-extern const char *const crier_observed_names[CRIER_OBSERVED_COUNT + 1];
-extern const char *const crier_removed_basis_names[CRIER_REMOVED_COUNT + 1];
-extern const char *const crier_oom_scope_names[CRIER_OOM_SCOPE_COUNT + 1];
-extern const char *const crier_found_by_names[CRIER_FOUND_COUNT + 1];
-extern const char *const crier_pressure_phase_names[CRIER_PHASE_COUNT + 1];
-extern const char *const crier_pressure_level_names[CRIER_PRESSURE_COUNT + 1];
-extern const char *const crier_signal_result_names[CRIER_SIGNAL_RESULT_COUNT + 1];
-
-/** "tp_btf:mark_victim" of enum crier_wire_hook; NULL for none and unknown numbers. Static. */
-const char *crier_hook_name(unsigned hook);
-
-/** "SIGTERM"; NULL for 0 and unknown numbers; real-time ones as "SIGRTMIN+n". Static. */
-const char *crier_signal_name(unsigned signal);
+#include "crier/names.h"
 
 #endif

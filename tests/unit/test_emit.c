@@ -444,16 +444,20 @@ static void test_fragments_of_both_details(void **state)
 static void test_fragments_keep_their_paths(void **state)
 {
 	static struct sample s;
+	char image[600];
 	(void)state;
 
 	sample_init(&s, CRIER_TYPE_CONTAINER_OOM);
 	s.pod.name = CRIER_SLICE("cart\xff");
 	s.labels.items[0].value = CRIER_SLICE("\xc0\xaf");
+	memset(image, 'i', sizeof(image));
+	s.container.image = (struct crier_slice){image, sizeof(image)};
 	for (unsigned round = 0; round < 2; round++) {
 		json_t *line = emit(&s);
 
 		assert_true(lists(line, "sanitized", "k8s.pod.name"));
 		assert_true(lists(line, "sanitized", "k8s.pod.label"));
+		assert_true(lists(line, "truncated", "container.image.name"));
 		expect_text(line, "k8s.pod.name_hex", "63617274ff");
 		expect_text(line, "k8s.pod.label.app_hex", "c0af");
 		json_decref(line);

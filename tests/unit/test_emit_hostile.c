@@ -233,7 +233,7 @@ static void test_any_room(void **state)
 	(void)state;
 
 	sample_init(&s, CRIER_TYPE_CONTAINER_EXITED);
-	for (size_t cap = 4; cap < sizeof(storage); cap++) {
+	for (size_t cap = 3; cap < sizeof(storage); cap++) {
 		char *exact = malloc(cap);
 
 		crier_buf_init(&buf, exact, cap);

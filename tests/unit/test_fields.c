@@ -294,6 +294,8 @@ static void test_texts(void **state)
 	all = cleared();
 	all.slot = (struct crier_slot_name){CRIER_SLICE("u\xff"), CRIER_SLICE("a\"")};
 	expect(&all, "{\"slot\":\"u\xef\xbf\xbd/a\\\"\"}");
+	all.slot = (struct crier_slot_name){CRIER_SLICE("u\xff"), CRIER_SLICE("app")};
+	expect(&all, "{\"slot\":\"u\xef\xbf\xbd/app\"}");
 }
 
 static void test_hex_is_bounded(void **state)
@@ -360,6 +362,9 @@ static void test_labels(void **state)
 	expect(&all,
 	       "{\"labels\":{\"app\":\"cart\",\"b\xef\xbf\xbd\":\"x\",\"c\":\"\xef\xbf\xbd\",\"e\":\"taken\",\"d\\\"\":\"\","
 	       "\"c_hex\":\"ff\"}} sanitized,\"x.labels\"");
+	labels.items[0].key = CRIER_SLICE("n\0m"); /* readers keep keys as C strings */
+	labels.count = 1;
+	expect(&all, "{\"labels\":{\"n\xef\xbf\xbdm\":\"cart\"}} sanitized,\"x.labels\"");
 	labels.count = 0;
 	expect(&all, "");
 }

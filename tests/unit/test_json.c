@@ -76,6 +76,7 @@ static void test_strings(void **state)
 		 CRIER_JSON_TRUNCATED},
 		{"not within four bytes, after three", S("1\xf0\x9f\x98\x80"), 4, "\"1\"",
 		 CRIER_JSON_TRUNCATED},
+		{"after two bytes", S("\xc3\xa9z"), 2, "\"\xc3\xa9\"", CRIER_JSON_TRUNCATED},
 		{"after four bytes", S("\xf0\x9f\x98\x80z"), 4, "\"\xf0\x9f\x98\x80\"", CRIER_JSON_TRUNCATED},
 		{"cut in what is no character", S("12\x80\x80\x80"), 4, "\"12" FFFD FFFD "\"",
 		 CRIER_JSON_TRUNCATED | CRIER_JSON_SANITIZED},

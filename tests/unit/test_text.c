@@ -221,6 +221,50 @@ static void test_starts(void **state)
 	assert_string_equal(story_of(&s), "first start, /usr/bin/java");
 }
 
+static void test_exits(void **state)
+{
+	static struct sample s;
+	struct crier_data_exit *data = (void *)s.data;
+	(void)state;
+
+	sample_init(&s, CRIER_TYPE_PROCESS_EXIT);
+	data->oom_killed = 0;
+	data->core_dumped = 1;
+	data->signal = 11;
+	data->signal_name = "SIGSEGV";
+	assert_string_equal(story_of(&s),
+			    "java[31874] SIGSEGV (core dumped) after 3h12m, peak 503 MiB, container init");
+	crier_data_init(CRIER_TYPE_PROCESS_EXIT, data);
+	assert_string_equal(story_of(&s), "java[31874] ended");
+	s.event.process.role = CRIER_ROLE_RUNTIME_HELPER;
+	data->exit_code = 3;
+	data->duration_ms = 12;
+	assert_string_equal(story_of(&s), "java[31874] exit 3 after 12 ms, the runtime's own");
+}
+
+static void test_executions(void **state)
+{
+	static struct sample s;
+	struct crier_data_exec *data = (void *)s.data;
+	(void)state;
+
+	sample_init(&s, CRIER_TYPE_PROCESS_EXEC);
+	assert_string_equal(story_of(&s), "sh[33001] executed /bin/sh (1 argument)");
+	data->args_count = 1;
+	assert_string_equal(story_of(&s), "sh[33001] executed /bin/sh");
+	data->args_count = 4;
+	assert_string_equal(story_of(&s), "sh[33001] executed /bin/sh (3 arguments)");
+	s.args[0] = CRIER_SLICE("sh");
+	s.args[1] = CRIER_SLICE("-c");
+	data->args = s.args;
+	data->args_kept = 2;
+	assert_string_equal(story_of(&s), "sh[33001] executed /bin/sh -c");
+	data->filename = CRIER_SLICE_NONE;
+	data->args = NULL;
+	data->args_count = CRIER_UNKNOWN_U64;
+	assert_string_equal(story_of(&s), "sh[33001] executed ?");
+}
+
 static void test_limits(void **state)
 {
 	static const struct {
@@ -387,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes),	      cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_incident),      cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_exits),	      cmocka_unit_test(test_executions),
 		cmocka_unit_test(test_starts),	      cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_pressure_phases),
 		cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_long_texts),
