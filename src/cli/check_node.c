@@ -202,11 +202,11 @@ void crier_check_pressure(struct crier_check *check)
 	char path[512], line[128];
 	bool node = read_line("/proc/pressure/memory", line, sizeof(line)) == 0, containers = false;
 
-	if (check->has_layout && check->layout.memory_is_v2) {
+	if (check->has_layout && check->layout.primary_is_v2) {
 		struct example example = {.path = "/"};
 
-		(void)crier_cgroup_walk(check->layout.memory_root, WALK_MAX, take_example, &example);
-		snprintf(path, sizeof(path), "%.250s%.200s/memory.pressure", check->layout.memory_root, example.path);
+		(void)crier_cgroup_walk(check->layout.primary_root, WALK_MAX, take_example, &example);
+		snprintf(path, sizeof(path), "%.250s%.200s/memory.pressure", check->layout.primary_root, example.path);
 		containers = access(path, R_OK | W_OK) == 0;
 	}
 	crier_finding_say(finding, "node %s", node ? "yes" : "no");
