@@ -174,8 +174,8 @@ int crier_emit_json(const struct crier_emit_options *options, const struct crier
 
 	if (room < sizeof("{}"))
 		return -EMSGSIZE;
-	for (uint8_t cut = CRIER_CUT_NONE; cut < CRIER_CUT_COUNT; cut++) {
-		crier_emit_line_init(&line, options, lean, cut, buf->data + buf->len, room);
+	for (unsigned cut = CRIER_CUT_NONE; cut < CRIER_CUT_COUNT; cut++) {
+		crier_emit_line_init(&line, options, lean, (uint8_t)cut, buf->data + buf->len, room);
 		put_line(&line, event, seq);
 		if (!line.buf.overflow) {
 			buf->len += line.buf.len;
