@@ -11,8 +11,8 @@ from driver import PROGRAM, SANITIZED, Driver
 from env import Env
 from harness.pod import MIB
 
-# What the agent may cost; the whole of crier has 10 MB.
-THREADS_MAX = 9
+# What the agent may cost; the whole of crier has 10 MB. gRPC adds a thread to its pool when all of it is busy.
+THREADS_MAX = 11
 RSS_MAX_KIB = 9 * 1024
 
 
@@ -190,7 +190,7 @@ def test_free_at_once(env: Env) -> None:
 
 
 def test_threads_and_memory(env: Env) -> None:
-    """Nine threads with the test's own, nothing that grows, and signals are none of theirs."""
+    """As many threads on any machine, nothing that grows, and signals are none of theirs."""
     container = env.running()
     with Driver(env.node.socket, reconcile_ms=100) as driver:
         for _ in range(20):
