@@ -82,6 +82,8 @@ static void budget(void)
 	start = now_ns();
 	CHECK_EQ(child_run(box, body_storm, (void *)1500, NULL), 0);
 	allowed = 1000 + 1000 * (now_ns() - start) / 1000000000u;
+	if (allowed > 4000)
+		test_skip("this machine is too slow to go over a budget of 1,000 a second");
 	passed = records_count(CRIER_WIRE_EXEC, 0, box->id) + records_count(CRIER_WIRE_FORK, 0, box->id) +
 		 records_count(CRIER_WIRE_EXIT, 0, box->id);
 	/* a full bucket, and what was refilled; two more for each CPU and refill that met */
@@ -227,7 +229,7 @@ static void merge_order(void)
 
 		snprintf(name, sizeof(name), "m%d", i);
 		child_run(box, body_exit, NULL, NULL);
-		box_remove(box_make(box, name));
+		box_remove(box_make(NULL, name));
 	}
 	sched_setaffinity(0, sizeof(all), &all);
 	records_drain();
