@@ -8,7 +8,6 @@
 
 #include "crier/filter.h"
 
-#define MEMORY_PROFILE_INTERVAL_MS 10000
 /* Below one full line a budget would let nothing through. */
 #define OUTPUT_BUDGET_MIN 16384
 
@@ -60,14 +59,6 @@ static bool is_colour_wanted(const struct crier_config *config)
 	if (config->colour_when != CRIER_COLOUR_AUTO)
 		return config->colour_when == CRIER_COLOUR_ALWAYS;
 	return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && !(term && strcmp(term, "dumb") == 0);
-}
-
-void crier_config_settle(struct crier_config *config)
-{
-	config->colour = is_colour_wanted(config);
-	if (config->profile == CRIER_PROFILE_MEMORY &&
-	    !crier_bit_get(config->given, crier_option_number(crier_option_find("pressure-interval", 17))))
-		config->pressure_interval_ms = MEMORY_PROFILE_INTERVAL_MS;
 }
 
 static int set_given(struct crier_config *config, const struct crier_option *option, const char *prefix,
@@ -123,8 +114,8 @@ static int needs_value(const struct crier_option *option, struct crier_err *err)
 
 	crier_buf_init(&buf, storage, sizeof(storage));
 	crier_option_metavar(option, &buf);
-	return crier_err_set(err, -EINVAL, "--%s: needs a value: --%s %.*s", option->name, option->name, (int)buf.len,
-			     buf.data);
+	return crier_err_set(err, -EINVAL, "--%s: needs a value: --%s %.*s", option->name, option->name,
+			     (int)buf.len, buf.data);
 }
 
 /* @return 1 a flag, 0 a positional argument, -EINVAL */
@@ -137,7 +128,8 @@ static int take_flag(int argc, char **argv, int at, struct flag *ret_flag, struc
 	if (argv[at][0] != '-' || argv[at][1] == '\0')
 		return 0;
 	if (argv[at][1] != '-')
-		return crier_err_set(err, -EINVAL, "%.80s: unknown option; options start with two dashes", argv[at]);
+		return crier_err_set(err, -EINVAL, "%.80s: unknown option; options start with two dashes",
+				     argv[at]);
 	equals = strchr(name, '=');
 	len = equals ? (size_t)(equals - name) : strlen(name);
 	flag.option = crier_option_find(name, len);
@@ -145,7 +137,8 @@ static int take_flag(int argc, char **argv, int at, struct flag *ret_flag, struc
 	if (!flag.option && !equals && strncmp(name, "no-", 3) == 0) {
 		flag.option = crier_option_find(name + 3, len - 3);
 		if (flag.option && flag.option->kind != CRIER_OPTION_BOOL)
-			return crier_err_set(err, -EINVAL, "--%.60s: --%s is no switch", name, flag.option->name);
+			return crier_err_set(err, -EINVAL, "--%.60s: --%s is no switch", name,
+					     flag.option->name);
 		flag.value = "false";
 	}
 	if (!flag.option)
@@ -182,7 +175,7 @@ static int pass_flags(struct crier_config *config, int argc, char **argv, bool f
 			return r;
 		if (r == 0 && !file_only)
 			argv[rest++] = argv[at];
-		if (r == 1 && file_only == !!(flag.option->flags & CRIER_OPTION_FLAG_ONLY)) {
+		if (r == 1 && flag.option && file_only == !!(flag.option->flags & CRIER_OPTION_FLAG_ONLY)) {
 			r = set_given(config, flag.option, "--", flag.value, err);
 			if (r < 0)
 				return r;
@@ -194,19 +187,22 @@ static int pass_flags(struct crier_config *config, int argc, char **argv, bool f
 	return 0;
 }
 
-int crier_config_parse(struct crier_config *config, int argc, char **argv, int *ret_rest, struct crier_err *err)
+int crier_config_parse(struct crier_config *config, int argc, char **argv, int *ret_rest,
+		       struct crier_err *err)
 {
 	int rest;
 	int r = pass_flags(config, argc, argv, true, &rest, err);
 
 	if (r == 0 && config->config_path)
 		r = crier_config_read(config, config->config_path, err);
-	memset(config->appending, 0, sizeof(config->appending)); /* the first flag of a list replaces the file's */
+	memset(config->appending, 0,
+	       sizeof(config->appending)); /* the first flag of a list replaces the file's */
 	if (r == 0)
 		r = pass_flags(config, argc, argv, false, &rest, err);
 	if (r < 0)
 		return r;
 	crier_config_settle(config);
+	config->colour = is_colour_wanted(config);
 	*ret_rest = rest;
 	return 0;
 }
@@ -234,9 +230,10 @@ static int validate_filter(const struct crier_config *config, struct crier_err *
 
 	for (size_t i = 0; i < types->count; i++)
 		if (!is_known_type(types->items[i] + (types->items[i][0] == '!')))
-			return crier_err_set(err, -EINVAL,
-					     "filter-type: '%.80s' matches no event type; crier schema lists them",
-					     types->items[i]);
+			return crier_err_set(
+				err, -EINVAL,
+				"filter-type: '%.80s' matches no event type; crier schema lists them",
+				types->items[i]);
 	for (size_t i = 0; i < labels->count; i++) {
 		const char *key = labels->items[i] + (labels->items[i][0] == '!');
 		struct crier_slice wanted = {key, strcspn(key, "=")};
@@ -245,9 +242,10 @@ static int validate_filter(const struct crier_config *config, struct crier_err *
 		for (size_t j = 0; j < config->labels.count; j++)
 			kept |= crier_pattern_match(config->labels.items[j], wanted);
 		if (!kept)
-			return crier_err_set(err, -EINVAL,
-					     "filter-label: label '%.*s' is not kept; add it to label (the allow-list)",
-					     (int)crier_min(wanted.len, (size_t)80), key);
+			return crier_err_set(
+				err, -EINVAL,
+				"filter-label: label '%.*s' is not kept; add it to label (the allow-list)",
+				(int)crier_min(wanted.len, (size_t)80), key);
 	}
 	return 0;
 }
@@ -263,16 +261,17 @@ int crier_config_validate(const struct crier_config *config, struct crier_err *e
 				     "pressure-critical-ratio: %.15g is below pressure-enter-ratio %.15g",
 				     config->pressure_critical_ratio, config->pressure_enter_ratio);
 	if (config->max_output_bytes && config->max_output_bytes < OUTPUT_BUDGET_MIN)
-		return crier_err_set(err, -EINVAL,
-				     "max-output-bytes: %llu is less than one line; allowed: 0 (no bound) or 16KiB and more",
-				     (unsigned long long)config->max_output_bytes);
+		return crier_err_set(
+			err, -EINVAL,
+			"max-output-bytes: %llu is less than one line; allowed: 0 (no bound) or 16KiB and more",
+			(unsigned long long)config->max_output_bytes);
 	return validate_filter(config, err);
 }
 
 /* ---- reload ---- */
 
-static int copy_option(struct crier_config *to, const struct crier_config *from, const struct crier_option *option,
-		       struct crier_err *err)
+static int copy_option(struct crier_config *to, const struct crier_config *from,
+		       const struct crier_option *option, struct crier_err *err)
 {
 	json_t *value = crier_option_to_json(from, option);
 	int r = value ? crier_option_from_json(to, option, value, err) : -ENOMEM;
@@ -281,7 +280,8 @@ static int copy_option(struct crier_config *to, const struct crier_config *from,
 	return r;
 }
 
-static int read_again(const struct crier_config *old_config, struct crier_config *config, struct crier_err *err)
+static int read_again(const struct crier_config *old_config, struct crier_config *config,
+		      struct crier_err *err)
 {
 	size_t count;
 	const struct crier_option *options = crier_options(&count);
@@ -297,10 +297,12 @@ static int read_again(const struct crier_config *old_config, struct crier_config
 		crier_bit_set(config->from_flag, i);
 	}
 	crier_config_settle(config);
+	config->colour = is_colour_wanted(config);
 	return r < 0 ? r : crier_config_validate(config, err);
 }
 
-int crier_config_reload(const struct crier_config *old_config, struct crier_config *ret_config, struct crier_err *err)
+int crier_config_reload(const struct crier_config *old_config, struct crier_config *ret_config,
+			struct crier_err *err)
 {
 	struct crier_config config;
 	int r = crier_config_init(&config);
@@ -316,7 +318,8 @@ int crier_config_reload(const struct crier_config *old_config, struct crier_conf
 	return 0;
 }
 
-static bool differs(const struct crier_config *a, const struct crier_config *b, const struct crier_option *option)
+static bool differs(const struct crier_config *a, const struct crier_config *b,
+		    const struct crier_option *option)
 {
 	json_t *first = crier_option_to_json(a, option), *second = crier_option_to_json(b, option);
 	bool equal = json_equal(first, second);
@@ -329,12 +332,14 @@ static bool differs(const struct crier_config *a, const struct crier_config *b, 
 int crier_config_can_reload(const struct crier_config *old_config, const struct crier_config *new_config,
 			    struct crier_err *err)
 {
-	uint32_t missing = crier_profile_probes(new_config->profile) & ~crier_profile_probes(old_config->profile);
+	uint32_t missing =
+		crier_profile_probes(new_config->profile) & ~crier_profile_probes(old_config->profile);
 	size_t count;
 	const struct crier_option *options = crier_options(&count);
 
 	for (size_t i = 0; i < count; i++)
-		if (!(options[i].flags & CRIER_OPTION_RELOAD) && differs(old_config, new_config, &options[i])) {
+		if (!(options[i].flags & CRIER_OPTION_RELOAD) &&
+		    differs(old_config, new_config, &options[i])) {
 			(void)crier_err_set(err, -EINVAL, "%s: cannot change while crier runs; restart it",
 					    options[i].name);
 			return 0;

@@ -17,7 +17,8 @@ char *crier_config_to_json(const struct crier_config *config)
 	int r = object ? 0 : -1;
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = json_object_set_new(object, crier_option_key(&options[i]), crier_option_to_json(config, &options[i]));
+		r = json_object_set_new(object, crier_option_key(&options[i]),
+					crier_option_to_json(config, &options[i]));
 	if (r == 0)
 		text = json_dumps(object, DUMP_FLAGS);
 	json_decref(object);
@@ -32,7 +33,8 @@ static int read_object(struct crier_config *config, const json_t *object, struct
 
 	if (!json_is_object(object))
 		return crier_err_set(err, -EINVAL, "config: not a JSON object");
-	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
 		const struct crier_option *option = crier_option_find(key, strlen(key));
 		int r;
 
@@ -56,7 +58,8 @@ int crier_config_from_json(struct crier_config *config, const char *json, size_t
 		return crier_err_set(err, -E2BIG, "config: JSON is longer than 1 MiB");
 	object = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
 	if (!object)
-		return crier_err_set(err, -EINVAL, "config: not valid JSON at byte %d: %.200s", error.position, error.text);
+		return crier_err_set(err, -EINVAL, "config: not valid JSON at byte %d: %.200s",
+				     error.position, error.text);
 	r = read_object(config, object, err);
 	json_decref(object);
 	if (r == 0)

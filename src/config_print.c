@@ -30,7 +30,8 @@ static void show(const struct crier_option *option, struct shown *ret)
 	finish(&buf);
 	crier_buf_init(&buf, ret->def, sizeof(ret->def) - 1);
 	for (const char *c = option->def ? option->def : ""; *c; c++)
-		crier_buf_put_str(&buf, option->kind == CRIER_OPTION_LIST && *c == ',' ? ", " : (char[]){*c, '\0'});
+		crier_buf_put_str(&buf,
+				  option->kind == CRIER_OPTION_LIST && *c == ',' ? ", " : (char[]){*c, '\0'});
 	finish(&buf);
 }
 
@@ -154,7 +155,8 @@ void crier_config_print_yaml(FILE *file)
 			fprintf(file, " One of %s.", shown.metavar);
 		else if (option->kind == CRIER_OPTION_LIST)
 			fprintf(file, " List of %s.", shown.metavar);
-		fprintf(file, "%s\n#%s:", option->flags & CRIER_OPTION_RELOAD ? " (r)" : "", crier_option_key(option));
+		fprintf(file, "%s\n#%s:", option->flags & CRIER_OPTION_RELOAD ? " (r)" : "",
+			crier_option_key(option));
 		print_yaml_value(file, option);
 	}
 }

@@ -8,8 +8,9 @@
 
 #include "crier/base/json.h"
 
-#define RATIO_ONE   1000000.0
-#define MESSAGE_MAX 256
+#define RATIO_ONE		   1000000.0
+#define MESSAGE_MAX		   256
+#define MEMORY_PROFILE_INTERVAL_MS 10000
 
 /* Largest first: text is canonical in the largest unit that divides the value. */
 struct unit {
@@ -17,7 +18,8 @@ struct unit {
 	uint64_t factor;
 };
 static const struct unit size_units[] = {
-	{"GiB", "Gi", 1ULL << 30}, {"MiB", "Mi", 1ULL << 20}, {"KiB", "Ki", 1ULL << 10}, {"", "B", 1}, {NULL, NULL, 0},
+	{"GiB", "Gi", 1ULL << 30}, {"MiB", "Mi", 1ULL << 20}, {"KiB", "Ki", 1ULL << 10}, {"", "B", 1},
+	{NULL, NULL, 0},
 };
 static const struct unit duration_units[] = {
 	{"h", NULL, 3600000}, {"m", NULL, 60000}, {"s", NULL, 1000}, {"ms", NULL, 1}, {NULL, NULL, 0},
@@ -105,10 +107,12 @@ static int out_of_range(const struct crier_option *option, const char *text, str
 
 	crier_buf_init(&buf, storage, sizeof(storage));
 	crier_option_put_range(option, &buf);
-	return crier_err_set(err, -ERANGE, "%.80s is out of range; allowed: %.*s", text, (int)buf.len, buf.data);
+	return crier_err_set(err, -ERANGE, "%.80s is out of range; allowed: %.*s", text, (int)buf.len,
+			     buf.data);
 }
 
-static int set_number(uint64_t *field, const struct crier_option *option, const char *text, struct crier_err *err)
+static int set_number(uint64_t *field, const struct crier_option *option, const char *text,
+		      struct crier_err *err)
 {
 	uint64_t value;
 	int r;
@@ -134,7 +138,8 @@ static int set_number(uint64_t *field, const struct crier_option *option, const 
 }
 
 /* Millionths are all that is kept: so the value survives its own text. */
-static int set_ratio(double *field, const struct crier_option *option, const char *text, struct crier_err *err)
+static int set_ratio(double *field, const struct crier_option *option, const char *text,
+		     struct crier_err *err)
 {
 	char *end;
 	double value;
@@ -186,8 +191,8 @@ static int set_enum(void *field, const struct crier_option *option, const char *
 		crier_buf_printf(&buf, "%s%s", buf.len ? ", " : "", option->names[i]);
 	}
 	if (suggestion.best)
-		return crier_err_set(err, -EINVAL, "'%.80s' is none of %.*s; did you mean '%s'?", text, (int)buf.len,
-				     buf.data, suggestion.best);
+		return crier_err_set(err, -EINVAL, "'%.80s' is none of %.*s; did you mean '%s'?", text,
+				     (int)buf.len, buf.data, suggestion.best);
 	return crier_err_set(err, -EINVAL, "'%.80s' is none of %.*s", text, (int)buf.len, buf.data);
 }
 
@@ -216,7 +221,8 @@ static int check_text(const struct crier_option *option, const char *text, struc
 	return 0;
 }
 
-static int set_string(char **field, const struct crier_option *option, const char *text, struct crier_err *err)
+static int set_string(char **field, const struct crier_option *option, const char *text,
+		      struct crier_err *err)
 {
 	char *copy;
 	int r = check_text(option, text, err);
@@ -316,7 +322,8 @@ void crier_option_clear(struct crier_config *config, const struct crier_option *
 	}
 }
 
-void crier_option_format(const struct crier_config *config, const struct crier_option *option, struct crier_buf *buf)
+void crier_option_format(const struct crier_config *config, const struct crier_option *option,
+			 struct crier_buf *buf)
 {
 	const void *field = crier_option_field(config, option);
 
@@ -349,15 +356,15 @@ json_t *crier_option_to_json(const struct crier_config *config, const struct cri
 	case CRIER_OPTION_COUNT_: return json_integer((json_int_t) * (const uint64_t *)field);
 	case CRIER_OPTION_RATIO: return json_real(*(const double *)field);
 	case CRIER_OPTION_STRING:
-	case CRIER_OPTION_PATH: return *(char *const *)field ? json_string(*(char *const *)field) : json_null();
+	case CRIER_OPTION_PATH:
+		return *(char *const *)field ? json_string(*(char *const *)field) : json_null();
 	case CRIER_OPTION_LIST: break;
-	default:
-		crier_option_format(config, option, &buf);
-		return json_stringn(buf.data, buf.len);
+	default: crier_option_format(config, option, &buf); return json_stringn(buf.data, buf.len);
 	}
 	array = json_array();
 	for (size_t i = 0; array && i < ((const struct crier_config_list *)field)->count; i++)
-		json_array_append_new(array, json_string(((const struct crier_config_list *)field)->items[i]));
+		json_array_append_new(array,
+				      json_string(((const struct crier_config_list *)field)->items[i]));
 	return array;
 }
 
@@ -369,7 +376,8 @@ static int list_from_json(struct crier_config *config, const struct crier_option
 	int r = 0;
 
 	clear_list(crier_option_field(config, option));
-	json_array_foreach(value, i, item) {
+	json_array_foreach(value, i, item)
+	{
 		if (!json_is_string(item))
 			return crier_err_set(err, -EINVAL, "holds an item that is no text");
 		r = crier_option_add(config, option, json_string_value(item), err);
@@ -379,8 +387,8 @@ static int list_from_json(struct crier_config *config, const struct crier_option
 	return 0;
 }
 
-int crier_option_from_json(struct crier_config *config, const struct crier_option *option, const json_t *value,
-			   struct crier_err *err)
+int crier_option_from_json(struct crier_config *config, const struct crier_option *option,
+			   const json_t *value, struct crier_err *err)
 {
 	char text[64];
 
@@ -408,8 +416,9 @@ int crier_option_from_json(struct crier_config *config, const struct crier_optio
 void crier_option_metavar(const struct crier_option *option, struct crier_buf *buf)
 {
 	static const char *const words[CRIER_OPTION_KIND_COUNT] = {
-		[CRIER_OPTION_STRING] = "TEXT",	  [CRIER_OPTION_PATH] = "PATH",	   [CRIER_OPTION_SIZE] = "SIZE",
-		[CRIER_OPTION_DURATION] = "TIME", [CRIER_OPTION_COUNT_] = "COUNT", [CRIER_OPTION_RATIO] = "RATIO",
+		[CRIER_OPTION_STRING] = "TEXT",	 [CRIER_OPTION_PATH] = "PATH",
+		[CRIER_OPTION_SIZE] = "SIZE",	 [CRIER_OPTION_DURATION] = "TIME",
+		[CRIER_OPTION_COUNT_] = "COUNT", [CRIER_OPTION_RATIO] = "RATIO",
 		[CRIER_OPTION_LIST] = "ITEM",
 	};
 
@@ -421,4 +430,13 @@ void crier_option_metavar(const struct crier_option *option, struct crier_buf *b
 	} else if (words[option->kind]) {
 		crier_buf_put_str(buf, words[option->kind]);
 	}
+}
+
+void crier_config_settle(struct crier_config *config)
+{
+	size_t interval = crier_option_number(crier_option_find("pressure-interval", 17));
+
+	config->colour = config->colour_when == CRIER_COLOUR_ALWAYS;
+	if (config->profile == CRIER_PROFILE_MEMORY && !crier_bit_get(config->given, interval))
+		config->pressure_interval_ms = MEMORY_PROFILE_INTERVAL_MS;
 }

@@ -21,7 +21,7 @@ struct reader {
 };
 
 __attribute__((format(printf, 3, 4))) static int fail_at(struct reader *reader, const yaml_mark_t *mark,
-							  const char *format, ...)
+							 const char *format, ...)
 {
 	char text[CRIER_ERR_MAX / 2];
 	va_list args;
@@ -29,8 +29,8 @@ __attribute__((format(printf, 3, 4))) static int fail_at(struct reader *reader, 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return crier_err_set(reader->err, -EINVAL, "%.300s:%zu:%zu: %s", reader->path, mark->line + 1, mark->column + 1,
-			     text);
+	return crier_err_set(reader->err, -EINVAL, "%.300s:%zu:%zu: %s", reader->path, mark->line + 1,
+			     mark->column + 1, text);
 }
 
 #define fail(reader, ...) fail_at(reader, &(reader)->event.start_mark, __VA_ARGS__)
@@ -46,33 +46,38 @@ static int next(struct reader *reader)
 	if (parser->error == YAML_MEMORY_ERROR)
 		return crier_err_set(reader->err, -ENOMEM, "%.300s: out of memory", reader->path);
 	if (parser->error == YAML_READER_ERROR)
-		return crier_err_set(reader->err, -EINVAL, "%.300s: byte %zu: not valid YAML: %s", reader->path,
-				     parser->problem_offset, parser->problem);
+		return crier_err_set(reader->err, -EINVAL, "%.300s: byte %zu: not valid YAML: %s",
+				     reader->path, parser->problem_offset, parser->problem);
 	return fail_at(reader, &parser->problem_mark, "not valid YAML: %s",
 		       parser->problem ? parser->problem : "cannot be parsed");
 }
 
-/* The scalar of the current event as text; refuses what YAML makes of unquoted ! and *. */
-static int take_text(struct reader *reader, const char *what, const char **ret_text)
+/* The scalar of the current event; NULL with err set for all else, and for what YAML makes of an unquoted ! or *. */
+static const char *take_text(struct reader *reader, const char *what)
 {
 	const yaml_event_t *event = &reader->event;
-	const char *text;
+	const char *tag, *text;
 
-	if (event->type == YAML_ALIAS_EVENT)
-		return fail(reader, "%s: YAML reads *%.60s as a reference; put it in quotes", what,
-			    (const char *)event->data.alias.anchor);
-	if (event->type == YAML_SEQUENCE_START_EVENT)
-		return fail(reader, "%s: one value is expected here, not a list", what);
-	if (event->type == YAML_MAPPING_START_EVENT)
-		return fail(reader, "%s: one value is expected here, not a mapping", what);
-	if (event->data.scalar.tag && strncmp((const char *)event->data.scalar.tag, "tag:", 4) != 0)
-		return fail(reader, "%s: YAML reads %.60s as a tag; put it in quotes", what,
-			    (const char *)event->data.scalar.tag);
+	if (event->type != YAML_SCALAR_EVENT) {
+		if (event->type == YAML_ALIAS_EVENT)
+			(void)fail(reader, "%s: YAML reads *%.60s as a reference; put it in quotes", what,
+				   (const char *)event->data.alias.anchor);
+		else
+			(void)fail(reader, "%s: one value is expected here, not a %s", what,
+				   event->type == YAML_SEQUENCE_START_EVENT ? "list" : "mapping");
+		return NULL;
+	}
+	tag = (const char *)event->data.scalar.tag;
 	text = (const char *)event->data.scalar.value;
-	if (strlen(text) != event->data.scalar.length)
-		return fail(reader, "%s: holds a NUL byte", what);
-	*ret_text = text;
-	return 0;
+	if (tag && strncmp(tag, "tag:", 4) != 0) {
+		(void)fail(reader, "%s: YAML reads %.60s as a tag; put it in quotes", what, tag);
+		return NULL;
+	}
+	if (strlen(text) != event->data.scalar.length) {
+		(void)fail(reader, "%s: holds a NUL byte", what);
+		return NULL;
+	}
+	return text;
 }
 
 static bool is_null(const yaml_event_t *event)
@@ -95,44 +100,53 @@ static int add_item(struct reader *reader, const struct crier_option *option, co
 
 static int read_sequence(struct reader *reader, const struct crier_option *option)
 {
-	const char *text;
 	int r;
 
 	while ((r = next(reader)) == 0 && reader->event.type != YAML_SEQUENCE_END_EVENT) {
-		r = take_text(reader, crier_option_key(option), &text);
-		if (r == 0)
-			r = add_item(reader, option, text, &reader->event.start_mark);
+		const char *text = take_text(reader, crier_option_key(option));
+
+		if (!text)
+			return -EINVAL;
+		r = add_item(reader, option, text, &reader->event.start_mark);
 		if (r < 0)
-			break;
+			return r;
 	}
 	return r;
 }
 
-/* "team: payments" is the item "team=payments". */
-static int read_pairs(struct reader *reader, const struct crier_option *option)
+/* "team: payments" is the item "team=payments". The current event is the key. */
+static int read_pair(struct reader *reader, const struct crier_option *option)
 {
 	char item[CRIER_CONFIG_VALUE_MAX + 2];
-	const char *text;
-	yaml_mark_t mark;
+	yaml_mark_t mark = reader->event.start_mark;
+	const char *text = take_text(reader, crier_option_key(option));
+	size_t len;
+	int r;
+
+	if (!text)
+		return -EINVAL;
+	len = (size_t)snprintf(item, sizeof(item), "%s=", text);
+	r = next(reader);
+	if (r < 0)
+		return r;
+	text = take_text(reader, crier_option_key(option));
+	if (!text)
+		return -EINVAL;
+	if (len >= sizeof(item) || strlen(text) >= sizeof(item) - len)
+		return fail_at(reader, &mark, "%s: an item is longer than %d bytes", crier_option_key(option),
+			       CRIER_CONFIG_VALUE_MAX);
+	memcpy(item + len, text, strlen(text) + 1);
+	return add_item(reader, option, item, &mark);
+}
+
+static int read_pairs(struct reader *reader, const struct crier_option *option)
+{
 	int r;
 
 	while ((r = next(reader)) == 0 && reader->event.type != YAML_MAPPING_END_EVENT) {
-		size_t len;
-
-		mark = reader->event.start_mark;
-		if ((r = take_text(reader, crier_option_key(option), &text)) < 0)
-			break;
-		len = (size_t)snprintf(item, sizeof(item), "%s=", text);
-		if (len >= sizeof(item))
-			return fail(reader, "%s: a key is longer than %d bytes", crier_option_key(option),
-				    CRIER_CONFIG_VALUE_MAX);
-		if ((r = next(reader)) < 0 || (r = take_text(reader, crier_option_key(option), &text)) < 0)
-			break;
-		if ((size_t)snprintf(item + len, sizeof(item) - len, "%s", text) >= sizeof(item) - len)
-			return fail(reader, "%s: an item is longer than %d bytes", crier_option_key(option),
-				    CRIER_CONFIG_VALUE_MAX);
-		if ((r = add_item(reader, option, item, &mark)) < 0)
-			break;
+		r = read_pair(reader, option);
+		if (r < 0)
+			return r;
 	}
 	return r;
 }
@@ -147,53 +161,60 @@ static int read_value(struct reader *reader, const struct crier_option *option)
 	if (is_null(&reader->event)) {
 		if (crier_option_may_be_unset(option))
 			return 0;
-		return fail(reader, "%s: has no value; give one or remove the line", crier_option_key(option));
+		return fail(reader, "%s: has no value; give one or remove the line",
+			    crier_option_key(option));
 	}
 	if (option->kind == CRIER_OPTION_LIST &&
-	    (type == YAML_SEQUENCE_START_EVENT || (type == YAML_MAPPING_START_EVENT && option->flags & CRIER_OPTION_PAIR))) {
+	    (type == YAML_SEQUENCE_START_EVENT ||
+	     (type == YAML_MAPPING_START_EVENT && option->flags & CRIER_OPTION_PAIR))) {
 		crier_option_clear(reader->config, option);
-		return type == YAML_SEQUENCE_START_EVENT ? read_sequence(reader, option) : read_pairs(reader, option);
+		return type == YAML_SEQUENCE_START_EVENT ? read_sequence(reader, option)
+							 : read_pairs(reader, option);
 	}
-	r = take_text(reader, crier_option_key(option), &text);
-	if (r < 0)
-		return r;
+	text = take_text(reader, crier_option_key(option));
+	if (!text)
+		return -EINVAL;
 	r = crier_option_set(reader->config, option, text, &cause);
 	return r < 0 ? fail(reader, "%s: %s", crier_option_key(option), cause.message) : 0;
 }
 
-static int take_key(struct reader *reader, const struct crier_option **ret_option)
+/* The option that the current event names; NULL with err set. */
+static const struct crier_option *take_key(struct reader *reader)
 {
-	const struct crier_option *option;
-	const char *key, *near;
-	int r = take_text(reader, "key", &key);
+	const char *key = take_text(reader, "key"), *near;
+	const struct crier_option *option = key ? crier_option_find(key, strlen(key)) : NULL;
 
-	if (r < 0)
-		return r;
-	option = crier_option_find(key, strlen(key));
-	if (!option) {
-		near = crier_option_suggest(key);
-		if (near)
-			return fail(reader, "unknown key '%.80s'; did you mean '%s'?", key, near);
-		return fail(reader, "unknown key '%.80s'", key);
-	}
-	if (option->flags & CRIER_OPTION_FLAG_ONLY)
-		return fail(reader, "%s: only a flag, not a key of the file", key);
-	if (crier_bit_get(reader->seen, crier_option_number(option)))
-		return fail(reader, "%s: given twice", key);
-	crier_bit_set(reader->seen, crier_option_number(option));
-	*ret_option = option;
-	return 0;
+	if (!key)
+		return NULL;
+	near = option ? NULL : crier_option_suggest(key);
+	if (near)
+		(void)fail(reader, "unknown key '%.80s'; did you mean '%s'?", key, near);
+	else if (!option)
+		(void)fail(reader, "unknown key '%.80s'", key);
+	else if (option->flags & CRIER_OPTION_FLAG_ONLY)
+		(void)fail(reader, "%s: only a flag, not a key of the file", key);
+	else if (crier_bit_get(reader->seen, crier_option_number(option)))
+		(void)fail(reader, "%s: given twice", key);
+	else
+		return option;
+	return NULL;
 }
 
 static int read_mapping(struct reader *reader)
 {
-	const struct crier_option *option = NULL;
 	int r;
 
 	while ((r = next(reader)) == 0 && reader->event.type != YAML_MAPPING_END_EVENT) {
-		if ((r = take_key(reader, &option)) < 0 || (r = next(reader)) < 0 ||
-		    (r = read_value(reader, option)) < 0)
-			break;
+		const struct crier_option *option = take_key(reader);
+
+		if (!option)
+			return -EINVAL;
+		r = next(reader);
+		if (r == 0)
+			r = read_value(reader, option);
+		if (r < 0)
+			return r;
+		crier_bit_set(reader->seen, crier_option_number(option));
 		crier_bit_set(reader->config->given, crier_option_number(option));
 	}
 	return r;
@@ -213,7 +234,8 @@ static int read_document(struct reader *reader)
 		r = fail(reader, "a mapping of options is expected: 'key: value'");
 	if (r < 0 || (r = next(reader)) < 0 || (r = next(reader)) < 0)
 		return r; /* the document's end, then the stream's */
-	return reader->event.type == YAML_STREAM_END_EVENT ? 0 : fail(reader, "a second document; one is read");
+	return reader->event.type == YAML_STREAM_END_EVENT ? 0
+							   : fail(reader, "a second document; one is read");
 }
 
 /* At most CRIER_CONFIG_FILE_MAX bytes. A ConfigMap's file is a symlink, so links are followed. */
@@ -226,15 +248,18 @@ static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return crier_err_set(err, -errno, "%.300s: cannot read the config file: %s", path, strerror(errno));
+		return crier_err_set(err, -errno, "%.300s: cannot read the config file: %s", path,
+				     strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return crier_err_set(err, -EINVAL, "%.300s: the config file is not a regular file", path);
 	text = malloc(CRIER_CONFIG_FILE_MAX + 1);
 	if (!text)
 		return crier_err_set(err, -ENOMEM, "%.300s: out of memory", path);
-	while (len <= CRIER_CONFIG_FILE_MAX && (n = read(fd, text + len, CRIER_CONFIG_FILE_MAX + 1 - len)) != 0) {
+	while (len <= CRIER_CONFIG_FILE_MAX &&
+	       (n = read(fd, text + len, CRIER_CONFIG_FILE_MAX + 1 - len)) != 0) {
 		if (n < 0 && errno != EINTR)
-			return crier_err_set(err, -errno, "%.300s: cannot read the config file: %s", path, strerror(errno));
+			return crier_err_set(err, -errno, "%.300s: cannot read the config file: %s", path,
+					     strerror(errno));
 		len += n > 0 ? (size_t)n : 0;
 	}
 	if (len > CRIER_CONFIG_FILE_MAX)

@@ -12,10 +12,10 @@ struct patterns {
 };
 
 struct crier_filter {
-	uint32_t types;	    /* 1 << enum crier_type: profile and type patterns together */
-	bool all_exits;	    /* else abnormal ends and container inits */
-	bool all_signals;   /* else stop and fatal ones */
-	bool has_patterns;  /* any of the dimensions below */
+	uint32_t types;	   /* 1 << enum crier_type: profile and type patterns together */
+	bool all_exits;	   /* else abnormal ends and container inits */
+	bool all_signals;  /* else stop and fatal ones */
+	bool has_patterns; /* any of the dimensions below */
 	uint8_t min_severity;
 	struct patterns namespaces, pods, labels, containers, processes;
 };
@@ -25,7 +25,7 @@ enum { KNOWN, NOT_THERE, UNKNOWN };
 
 #define TYPE(name) (1u << CRIER_TYPE_##name)
 #define TYPES_ALWAYS                                                                                         \
-	(TYPE(CONTAINER_OOM) | TYPE(NODE_OOM) | TYPE(CONTAINER_RESOLVED) | TYPE(AGENT_START) |                \
+	(TYPE(CONTAINER_OOM) | TYPE(NODE_OOM) | TYPE(CONTAINER_RESOLVED) | TYPE(AGENT_START) |               \
 	 TYPE(AGENT_HEALTH) | TYPE(AGENT_STATS) | TYPE(AGENT_LOSS) | TYPE(AGENT_STOP))
 #define TYPES_NODE    (TYPE(NODE_OOM) | TYPE(NODE_MEMORY_PRESSURE))
 #define TYPES_PROCESS (TYPE(PROCESS_EXEC) | TYPE(PROCESS_FORK) | TYPE(PROCESS_EXIT) | TYPE(PROCESS_SIGNAL))
@@ -108,12 +108,14 @@ static bool is_set(const struct patterns *patterns)
 	return patterns->include_count || patterns->exclude_count;
 }
 
-int crier_filter_new(const struct crier_config *config, struct crier_filter **ret_filter, struct crier_err *err)
+int crier_filter_new(const struct crier_config *config, struct crier_filter **ret_filter,
+		     struct crier_err *err)
 {
 	const struct crier_config_filter *wanted = &config->filter;
 	struct crier_filter *filter = calloc(1, sizeof(*filter));
 
-	if (!filter || compile_types(filter, config) < 0 || compile(&filter->namespaces, &wanted->namespaces) < 0 ||
+	if (!filter || compile_types(filter, config) < 0 ||
+	    compile(&filter->namespaces, &wanted->namespaces) < 0 ||
 	    compile(&filter->pods, &wanted->pods) < 0 || compile(&filter->labels, &wanted->labels) < 0 ||
 	    compile(&filter->containers, &wanted->containers) < 0 ||
 	    compile(&filter->processes, &wanted->processes) < 0) {
@@ -123,8 +125,9 @@ int crier_filter_new(const struct crier_config *config, struct crier_filter **re
 	filter->min_severity = wanted->min_severity;
 	filter->all_exits = config->profile == CRIER_PROFILE_PROCESS || config->profile == CRIER_PROFILE_FULL;
 	filter->all_signals = config->profile == CRIER_PROFILE_FULL;
-	filter->has_patterns = is_set(&filter->namespaces) || is_set(&filter->pods) || is_set(&filter->labels) ||
-			       is_set(&filter->containers) || is_set(&filter->processes);
+	filter->has_patterns = is_set(&filter->namespaces) || is_set(&filter->pods) ||
+			       is_set(&filter->labels) || is_set(&filter->containers) ||
+			       is_set(&filter->processes);
 	*ret_filter = filter;
 	return 0;
 }
@@ -195,7 +198,8 @@ static bool matches_label(const char *wanted, const struct crier_meta_labels *la
 	return false;
 }
 
-static enum crier_verdict check_labels(const struct patterns *patterns, bool is_host, const struct crier_pod *pod)
+static enum crier_verdict check_labels(const struct patterns *patterns, bool is_host,
+				       const struct crier_pod *pod)
 {
 	bool wanted = patterns->include_count == 0;
 
@@ -229,19 +233,23 @@ static enum crier_verdict check_patterns(const struct crier_filter *filter, cons
 {
 	const struct crier_pod *pod = event->pod;
 	const struct crier_container *container = event->container;
-	bool is_host = event->attribution.status == CRIER_ATTRIBUTION_HOST || (1u << event->type & TYPES_NODE);
+	bool is_host =
+		event->attribution.status == CRIER_ATTRIBUTION_HOST || (1u << event->type & TYPES_NODE);
 	bool is_sandbox = container && container->type == CRIER_CONTAINER_TYPE_SANDBOX;
 	struct crier_slice namespace = pod ? pod->namespace_ : CRIER_SLICE_NONE;
 	struct crier_slice pod_name = pod ? pod->name : CRIER_SLICE_NONE;
 	struct crier_slice name = container ? container->name : CRIER_SLICE_NONE;
 	enum crier_verdict verdict = check_labels(&filter->labels, is_host, pod);
 
-	verdict = worst(verdict, check_field(&filter->namespaces, knowledge_of(is_host, namespace), namespace));
+	verdict =
+		worst(verdict, check_field(&filter->namespaces, knowledge_of(is_host, namespace), namespace));
 	verdict = worst(verdict, check_field(&filter->pods, knowledge_of(is_host, pod_name), pod_name));
-	verdict = worst(verdict, check_field(&filter->containers, knowledge_of(is_host || is_sandbox, name), name));
+	verdict = worst(verdict,
+			check_field(&filter->containers, knowledge_of(is_host || is_sandbox, name), name));
 	if (1u << event->type & TYPES_PROCESS)
-		verdict = worst(verdict, check_field(&filter->processes, knowledge_of(false, event->process.comm),
-						     event->process.comm));
+		verdict = worst(verdict,
+				check_field(&filter->processes, knowledge_of(false, event->process.comm),
+					    event->process.comm));
 	return verdict;
 }
 

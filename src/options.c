@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define KIB 1024ULL
-#define MIB (1024ULL * KIB)
-#define GIB (1024ULL * MIB)
-#define SEC 1000ULL
-#define MIN (60ULL * SEC)
-#define HOUR (60ULL * MIN)
+#define KIB	  1024ULL
+#define MIB	  (1024ULL * KIB)
+#define GIB	  (1024ULL * MIB)
+#define SEC	  1000ULL
+#define MIN	  (60ULL * SEC)
+#define HOUR	  (60ULL * MIN)
 #define RATIO_ONE 1000000ULL
 
 static const char *const output_names[] = {"json", "text", NULL};
@@ -40,10 +40,11 @@ static int check_resource(const char *value, struct crier_err *err)
 		return r;
 	len = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 	if (value[len] != '=' || len > 63)
-		return crier_err_set(err, -EINVAL, "'%.80s': a key is 1 to 63 of letters, digits, '.', '_' and '-'",
-				     value);
+		return crier_err_set(err, -EINVAL,
+				     "'%.80s': a key is 1 to 63 of letters, digits, '.', '_' and '-'", value);
 	if (strlen(value + len + 1) > 256)
-		return crier_err_set(err, -EINVAL, "'%.*s': its value is longer than 256 bytes", (int)len, value);
+		return crier_err_set(err, -EINVAL, "'%.*s': its value is longer than 256 bytes", (int)len,
+				     value);
 	return 0;
 }
 
@@ -69,10 +70,13 @@ static int check_socket(const char *value, struct crier_err *err)
 }
 
 #define AT(member) .offset = offsetof(struct crier_config, member)
-#define RELOAD CRIER_OPTION_RELOAD
+#define RELOAD	   CRIER_OPTION_RELOAD
 #define FILTER(option_name, plural_name, member, text)                                                       \
-	{.name = "filter-" option_name, .plural = "filter-" plural_name, .kind = CRIER_OPTION_LIST,          \
-	 AT(filter.member), .flags = RELOAD | CRIER_OPTION_COMMA, .metavar = "PATTERN", .check = check_pattern, .doc = text}
+	{                                                                                                    \
+		.name = "filter-" option_name, .plural = "filter-" plural_name, .kind = CRIER_OPTION_LIST,   \
+		AT(filter.member), .flags = RELOAD | CRIER_OPTION_COMMA, .metavar = "PATTERN",               \
+		.check = check_pattern, .doc = text                                                          \
+	}
 
 /* clang-format off */
 static const struct crier_option options[] = {
@@ -196,7 +200,8 @@ static const struct crier_option options[] = {
 };
 /* clang-format on */
 
-_Static_assert(CRIER_ARRAY_SIZE(options) <= CRIER_OPTIONS_MAX, "the bit sets of struct crier_config are too small");
+_Static_assert(CRIER_ARRAY_SIZE(options) <= CRIER_OPTIONS_MAX,
+	       "the bit sets of struct crier_config are too small");
 
 const struct crier_option *crier_options(size_t *ret_count)
 {

@@ -12,8 +12,8 @@
 
 enum crier_option_kind {
 	CRIER_OPTION_BOOL,
-	CRIER_OPTION_ENUM,     /* one of `names` */
-	CRIER_OPTION_STRING,   /* valid UTF-8 without control characters, as every text */
+	CRIER_OPTION_ENUM,   /* one of `names` */
+	CRIER_OPTION_STRING, /* valid UTF-8 without control characters, as every text */
 	CRIER_OPTION_PATH,
 	CRIER_OPTION_SIZE,     /* uint64_t bytes; "256KiB" */
 	CRIER_OPTION_DURATION, /* uint64_t ms; "500ms" */
@@ -33,8 +33,9 @@ enum crier_option_kind {
 #define CRIER_OPTION_FLAG_ONLY	  (1u << 6) /* not in the file */
 
 struct crier_option {
-	const char *name;   /* flag without "--" and YAML key */
-	const char *plural; /* lists: the YAML key that --help and the default file show; both are taken. NULL = name */
+	const char *name; /* flag without "--" and YAML key */
+	const char *
+		plural; /* lists: the YAML key that --help and the default file show; both are taken. NULL = name */
 	enum crier_option_kind kind;
 	uint16_t offset; /* in struct crier_config */
 	uint8_t size;	 /* ENUM: bytes of its field, 1 or 4 */
@@ -65,13 +66,6 @@ static inline void crier_bit_set(uint64_t *set, size_t bit)
 	set[bit / 64] |= 1ULL << (bit % 64);
 }
 
-/* "did you mean": offer names, then read `best` (NULL: nothing is near). */
-struct crier_suggestion {
-	const char *word;
-	const char *best; /* borrowed from the offers */
-	unsigned distance;
-};
-void crier_suggest(struct crier_suggestion *suggestion, const char *name);
 /** The nearest option name, NULL if none is near. Static. */
 const char *crier_option_suggest(const char *word);
 
@@ -85,17 +79,18 @@ int crier_option_add(struct crier_config *config, const struct crier_option *opt
 		     struct crier_err *err) crier_must_check;
 void crier_option_clear(struct crier_config *config, const struct crier_option *option);
 /** Canonical text of a scalar's value into buf (nothing for an unset string). */
-void crier_option_format(const struct crier_config *config, const struct crier_option *option, struct crier_buf *buf);
+void crier_option_format(const struct crier_config *config, const struct crier_option *option,
+			 struct crier_buf *buf);
 /** New reference; NULL: out of memory. */
 json_t *crier_option_to_json(const struct crier_config *config, const struct crier_option *option);
-int crier_option_from_json(struct crier_config *config, const struct crier_option *option, const json_t *value,
-			   struct crier_err *err) crier_must_check;
+int crier_option_from_json(struct crier_config *config, const struct crier_option *option,
+			   const json_t *value, struct crier_err *err) crier_must_check;
 /** "64KiB to 64MiB"; nothing for kinds without a range. */
 void crier_option_put_range(const struct crier_option *option, struct crier_buf *buf);
 /** "TIME", "SIZE", "json|text", … */
 void crier_option_metavar(const struct crier_option *option, struct crier_buf *buf);
 
-/** What follows once all is read: colour, and defaults that depend on other options. */
+/** What follows once all is read: defaults that depend on other options. Colour is left to who knows the terminal. */
 void crier_config_settle(struct crier_config *config);
 
 /* Texts without a default: NULL in the struct, null in YAML and JSON. */

@@ -11,12 +11,12 @@ const char *const crier_profile_names[CRIER_PROFILE_COUNT + 1] = {
 
 /* `resolved` mends lines that were emitted, so each profile has it. */
 #define TYPES_MINIMAL                                                                                        \
-	(TYPE(CONTAINER_OOM) | TYPE(NODE_OOM) | TYPE(CONTAINER_EXITED) | TYPE(CONTAINER_RESOLVED) |           \
+	(TYPE(CONTAINER_OOM) | TYPE(NODE_OOM) | TYPE(CONTAINER_EXITED) | TYPE(CONTAINER_RESOLVED) |          \
 	 TYPE(AGENT_START) | TYPE(AGENT_HEALTH) | TYPE(AGENT_STATS) | TYPE(AGENT_LOSS) | TYPE(AGENT_STOP))
 #define TYPES_PRESSURE (TYPE(CONTAINER_MEMORY_PRESSURE) | TYPE(NODE_MEMORY_PRESSURE))
 #define TYPES_DEFAULT                                                                                        \
-	(TYPES_MINIMAL | TYPES_PRESSURE | TYPE(CONTAINER_CREATED) | TYPE(CONTAINER_STARTED) |                 \
-	 TYPE(CONTAINER_REMOVED) | TYPE(CONTAINER_SNAPSHOT) | TYPE(CONTAINER_CPU_THROTTLE) |                  \
+	(TYPES_MINIMAL | TYPES_PRESSURE | TYPE(CONTAINER_CREATED) | TYPE(CONTAINER_STARTED) |                \
+	 TYPE(CONTAINER_REMOVED) | TYPE(CONTAINER_SNAPSHOT) | TYPE(CONTAINER_CPU_THROTTLE) |                 \
 	 TYPE(PROCESS_SIGNAL) | TYPE(PROCESS_EXIT))
 
 /*
@@ -24,7 +24,7 @@ const char *const crier_profile_names[CRIER_PROFILE_COUNT + 1] = {
  * profile can do without them, since each has container.exited.
  */
 #define PROBES_BASE                                                                                          \
-	(PROBE(CGROUP_MKDIR) | PROBE(CGROUP_RMDIR) | PROBE(CGROUP_POPULATED) | PROBE(EXEC) | PROBE(EXIT) |    \
+	(PROBE(CGROUP_MKDIR) | PROBE(CGROUP_RMDIR) | PROBE(CGROUP_POPULATED) | PROBE(EXEC) | PROBE(EXIT) |   \
 	 PROBE(SIGNAL) | PROBE(OOM) | PROBE(OOM_CONTROL))
 
 static const struct {

@@ -12,10 +12,10 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
-#define MAGIC	     "CRIERREC"
-#define VERSION	     1
+#define MAGIC		"CRIERREC"
+#define VERSION		1
 #define BYTE_ORDER_MARK 0x01020304u
-#define BUFFER_BYTES (256 * 1024)
+#define BUFFER_BYTES	(256 * 1024)
 
 struct file_header {
 	char magic[8];
@@ -33,8 +33,9 @@ struct frame_header {
 static uint32_t crc32_add(uint32_t crc, const void *bytes, size_t len)
 {
 	static const uint32_t table[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
 	};
 	const unsigned char *p = bytes;
 
@@ -72,29 +73,34 @@ static int create_file(struct crier_recording_writer *writer, bool force, struct
 {
 	const char *path = writer->path;
 	struct file_header header = {.magic = MAGIC, .version = VERSION, .byte_order = BYTE_ORDER_MARK};
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (force ? O_TRUNC : O_EXCL), 0600);
+	_cleanup_close_ int fd =
+		open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (force ? O_TRUNC : O_EXCL), 0600);
 
 	if (fd < 0 && errno == EEXIST)
 		return crier_err_set(err, -EEXIST, "%.300s: exists already; remove it or add --force", path);
 	if (fd < 0)
-		return crier_err_set(err, -errno, "%.300s: cannot create the recording: %s", path, strerror(errno));
+		return crier_err_set(err, -errno, "%.300s: cannot create the recording: %s", path,
+				     strerror(errno));
 	writer->file = fdopen(fd, "wb");
 	if (!writer->file)
 		return crier_err_set(err, -errno, "%.300s: %s", path, strerror(errno));
 	fd = -1;
 	(void)setvbuf(writer->file, NULL, _IOFBF, BUFFER_BYTES);
 	if (fwrite(&header, sizeof(header), 1, writer->file) != 1 || fflush(writer->file) != 0)
-		return crier_err_set(err, -errno, "%.300s: cannot write the recording: %s", path, strerror(errno));
+		return crier_err_set(err, -errno, "%.300s: cannot write the recording: %s", path,
+				     strerror(errno));
 	return 0;
 }
 
-int crier_recording_create(const char *path, bool force, struct crier_recording_writer **ret_writer, struct crier_err *err)
+int crier_recording_create(const char *path, bool force, struct crier_recording_writer **ret_writer,
+			   struct crier_err *err)
 {
 	struct crier_recording_writer *writer;
 	int r;
 
 	if (!*path || (path[0] == '-' && path[1] == '\0'))
-		return crier_err_set(err, -EINVAL, "recording: '%s' is no file; stdout belongs to the lines", path);
+		return crier_err_set(err, -EINVAL, "recording: '%s' is no file; stdout belongs to the lines",
+				     path);
 	writer = calloc(1, sizeof(*writer));
 	if (!writer || !(writer->path = strdup(path))) {
 		free(writer);
@@ -121,7 +127,8 @@ int crier_recording_write(struct crier_recording_writer *writer, enum crier_inpu
 		return writer->error = -EMSGSIZE;
 	crc = frame_crc(&header, bytes);
 	if (fwrite(&header, sizeof(header), 1, writer->file) != 1 ||
-	    (len && fwrite(bytes, len, 1, writer->file) != 1) || fwrite(&crc, sizeof(crc), 1, writer->file) != 1)
+	    (len && fwrite(bytes, len, 1, writer->file) != 1) ||
+	    fwrite(&crc, sizeof(crc), 1, writer->file) != 1)
 		writer->error = errno ? -errno : -EIO;
 	return writer->error;
 }
@@ -134,7 +141,8 @@ int crier_recording_close(struct crier_recording_writer *writer, struct crier_er
 	if (fclose(file) != 0 && r == 0)
 		r = -errno;
 	if (r < 0)
-		(void)crier_err_set(err, r, "%.300s: the recording is not complete: %s", writer->path, strerror(-r));
+		(void)crier_err_set(err, r, "%.300s: the recording is not complete: %s", writer->path,
+				    strerror(-r));
 	free_writer(writer);
 	return r;
 }
@@ -172,8 +180,8 @@ static ssize_t take(struct crier_recording_reader *reader, void *buf, size_t len
 }
 
 __attribute__((format(printf, 4, 5))) static int refuse(const struct crier_recording_reader *reader,
-							 struct crier_err *err, uint64_t position,
-							 const char *format, ...)
+							struct crier_err *err, uint64_t position,
+							const char *format, ...)
 {
 	char text[CRIER_ERR_MAX / 2];
 	va_list args;
@@ -206,7 +214,8 @@ static int read_file_header(struct crier_recording_reader *reader, struct crier_
 			      "made on a machine of the other byte order");
 	if (header.version != VERSION)
 		return refuse(reader, err, offsetof(struct file_header, version),
-			      "format version %" PRIu32 ", this crier reads %d; replay it with the crier that made it",
+			      "format version %" PRIu32
+			      ", this crier reads %d; replay it with the crier that made it",
 			      header.version, VERSION);
 	return 0;
 }
@@ -223,7 +232,8 @@ int crier_recording_open(const char *path, struct crier_recording_reader **ret_r
 	}
 	reader->file = fopen(path, "rbe");
 	if (!reader->file)
-		r = crier_err_set(err, -errno, "%.300s: cannot open the recording: %s", path, strerror(errno));
+		r = crier_err_set(err, -errno, "%.300s: cannot open the recording: %s", path,
+				  strerror(errno));
 	else if (fstat(fileno(reader->file), &st) == 0 && S_ISDIR(st.st_mode))
 		r = crier_err_set(err, -EISDIR, "%.300s: is a directory, not a recording", path);
 	if (r == 0)
@@ -251,8 +261,8 @@ static int reserve(struct crier_recording_reader *reader, size_t len)
 }
 
 /* Payload and checksum of a frame whose header was taken from `start`. */
-static int take_payload(struct crier_recording_reader *reader, const struct frame_header *header, uint64_t start,
-			struct crier_err *err)
+static int take_payload(struct crier_recording_reader *reader, const struct frame_header *header,
+			uint64_t start, struct crier_err *err)
 {
 	uint32_t crc = 0;
 	ssize_t n;
@@ -262,21 +272,23 @@ static int take_payload(struct crier_recording_reader *reader, const struct fram
 		return crier_err_set(err, -ENOMEM, "%.300s: out of memory", reader->path);
 	n = take(reader, reader->payload, header->length);
 	if (n >= 0 && (size_t)n < header->length)
-		return refuse(reader, err, reader->position, "cut within the frame at byte %" PRIu64 ": %zd of %" PRIu32 " bytes of payload",
+		return refuse(reader, err, reader->position,
+			      "cut within the frame at byte %" PRIu64 ": %zd of %" PRIu32 " bytes of payload",
 			      start, n, header->length);
 	if (n >= 0)
 		n = take(reader, &crc, sizeof(crc));
 	if (n < 0)
 		return refuse_read(reader, err, n);
 	if ((size_t)n < sizeof(crc))
-		return refuse(reader, err, reader->position, "cut within the checksum of the frame at byte %" PRIu64, start);
+		return refuse(reader, err, reader->position,
+			      "cut within the checksum of the frame at byte %" PRIu64, start);
 	if (crc != frame_crc(header, reader->payload))
 		return refuse(reader, err, start, "the frame's checksum does not match: the file is corrupt");
 	return 0;
 }
 
-int crier_recording_next(struct crier_recording_reader *reader, enum crier_input_type *ret_type, uint64_t *ret_now_ns,
-			 const void **ret_bytes, size_t *ret_len, struct crier_err *err)
+int crier_recording_next(struct crier_recording_reader *reader, enum crier_input_type *ret_type,
+			 uint64_t *ret_now_ns, const void **ret_bytes, size_t *ret_len, struct crier_err *err)
 {
 	uint64_t start = reader->position;
 	struct frame_header header;
@@ -288,16 +300,18 @@ int crier_recording_next(struct crier_recording_reader *reader, enum crier_input
 	if (n == 0)
 		return 0;
 	if ((size_t)n < sizeof(header))
-		return refuse(reader, err, reader->position, "cut within the header of the frame at byte %" PRIu64, start);
+		return refuse(reader, err, reader->position,
+			      "cut within the header of the frame at byte %" PRIu64, start);
 	if (header.length > CRIER_INPUT_PAYLOAD_MAX)
-		return refuse(reader, err, start, "a frame of %" PRIu32 " bytes, at most %d are allowed: the file is corrupt",
+		return refuse(reader, err, start,
+			      "a frame of %" PRIu32 " bytes, at most %d are allowed: the file is corrupt",
 			      header.length, CRIER_INPUT_PAYLOAD_MAX);
 	r = take_payload(reader, &header, start, err);
 	if (r < 0)
 		return r;
 	if (header.type == CRIER_INPUT_NONE || header.type >= CRIER_INPUT_TYPE_COUNT)
-		return refuse(reader, err, start + offsetof(struct frame_header, type), "input type %" PRIu32 " is not known",
-			      header.type);
+		return refuse(reader, err, start + offsetof(struct frame_header, type),
+			      "input type %" PRIu32 " is not known", header.type);
 	*ret_type = (enum crier_input_type)header.type;
 	*ret_now_ns = header.now_ns;
 	*ret_bytes = reader->payload;

@@ -70,7 +70,8 @@ static int get_exited(const json_t *array, struct crier_state *state)
 	state->exited = calloc(count ? count : 1, sizeof(*state->exited));
 	if (!state->exited)
 		return -ENOMEM;
-	json_array_foreach(array, i, item) {
+	json_array_foreach(array, i, item)
+	{
 		const char *id = json_string_value(item);
 
 		if (!id || !*id || strlen(id) >= sizeof(*state->exited))
@@ -87,8 +88,8 @@ static int parse(const json_t *object, struct crier_state *state)
 
 	if (!get_text(object, "instance", "0123456789abcdef", state->instance, sizeof(state->instance)) ||
 	    !get_text(object, "boot_id", "0123456789abcdef-", state->boot_id, sizeof(state->boot_id)) ||
-	    !get_number(object, "last_seq", &state->last_seq) || !get_number(object, "ended_at", &state->ended_at) ||
-	    !json_is_boolean(clean))
+	    !get_number(object, "last_seq", &state->last_seq) ||
+	    !get_number(object, "ended_at", &state->ended_at) || !json_is_boolean(clean))
 		return -EBADMSG;
 	state->clean = json_is_true(clean);
 	return get_exited(json_object_get(object, "exited"), state);
@@ -108,15 +109,18 @@ int crier_state_read(const char *path, struct crier_state *ret_state, struct cri
 	if (len == -ENOENT)
 		return 0;
 	if (len < 0)
-		return crier_err_set(err, (int)len, "%.300s: cannot read the state file: %s; the gap since the last run is not known",
-				     path, strerror((int)-len));
+		return crier_err_set(
+			err, (int)len,
+			"%.300s: cannot read the state file: %s; the gap since the last run is not known",
+			path, strerror((int)-len));
 	object = json_loadb(text, (size_t)len, JSON_REJECT_DUPLICATES, &error);
 	r = object ? parse(object, &state) : -EBADMSG;
 	json_decref(object);
 	if (r < 0) {
 		crier_state_done(&state);
-		return crier_err_set(err, r, "%.300s: the state file is damaged; the gap since the last run is not known",
-				     path);
+		return crier_err_set(
+			err, r, "%.300s: the state file is damaged; the gap since the last run is not known",
+			path);
 	}
 	*ret_state = state;
 	return 0;
@@ -133,14 +137,16 @@ void crier_state_done(struct crier_state *state)
 static json_t *to_json(const struct crier_state *state)
 {
 	/* Of too many the last: those are the ones the next run may meet. */
-	size_t first = state->exited_count > CRIER_STATE_EXITED_MAX ? state->exited_count - CRIER_STATE_EXITED_MAX : 0;
+	size_t first = state->exited_count > CRIER_STATE_EXITED_MAX
+			       ? state->exited_count - CRIER_STATE_EXITED_MAX
+			       : 0;
 	json_t *exited = json_array();
 
 	for (size_t i = first; exited && i < state->exited_count; i++)
 		json_array_append_new(exited, json_string(state->exited[i]));
-	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:o}", "instance", state->instance, "boot_id", state->boot_id, "last_seq",
-			 (json_int_t)state->last_seq, "ended_at", (json_int_t)state->ended_at, "clean", state->clean,
-			 "exited", exited);
+	return json_pack("{s:s,s:s,s:I,s:I,s:b,s:o}", "instance", state->instance, "boot_id", state->boot_id,
+			 "last_seq", (json_int_t)state->last_seq, "ended_at", (json_int_t)state->ended_at,
+			 "clean", state->clean, "exited", exited);
 }
 
 /* mkdir -p of what is above the file. */
@@ -208,6 +214,7 @@ int crier_state_write(const char *path, const struct crier_state *state, struct 
 	json_decref(object);
 	r = text ? write_file(path, text) : -ENOMEM;
 	if (r < 0)
-		return crier_err_set(err, r, "%.300s: cannot write the state file: %s; set --state-file", path, strerror(-r));
+		return crier_err_set(err, r, "%.300s: cannot write the state file: %s; set --state-file",
+				     path, strerror(-r));
 	return 0;
 }

@@ -53,7 +53,8 @@ struct crier_config_list {
 
 /* Patterns of one filter dimension: `*` and `?`; an item starting with `!` excludes. Empty = everything. */
 struct crier_config_filter {
-	struct crier_config_list types, namespaces, pods, labels /* key=value */, containers, processes /* comm */;
+	struct crier_config_list types, namespaces, pods, labels /* key=value */, containers,
+		processes /* comm */;
 	uint8_t min_severity; /* enum crier_severity */
 };
 
@@ -67,8 +68,8 @@ struct crier_config {
 	bool colour; /* text: what --colour auto|always|never came to */
 
 	/* identity */
-	char *node_name;    /* NODE_NAME, else the host's nodename */
-	char *cluster_name; /* NULL = unknown */
+	char *node_name;		    /* NODE_NAME, else the host's nodename */
+	char *cluster_name;		    /* NULL = unknown */
 	struct crier_config_list resources; /* key=value */
 	struct crier_config_list labels;    /* allow-list */
 	enum crier_label_keys label_keys;
@@ -87,20 +88,20 @@ struct crier_config {
 
 	/* kernel */
 	uint64_t ring_bulk_bytes, ring_critical_bytes, event_rate, critical_rate, drain_interval_ms;
-	struct crier_config_list hooks;	   /* event=kind */
-	bool process_args;		   /* off: arguments are secrets' favourite place */
-	struct crier_config_list redact;   /* patterns of argument names whose values are hidden */
+	struct crier_config_list hooks;	 /* event=kind */
+	bool process_args;		 /* off: arguments are secrets' favourite place */
+	struct crier_config_list redact; /* patterns of argument names whose values are hidden */
 
 	/* memory and cpu watching */
 	double pressure_enter_ratio, pressure_exit_ratio, pressure_critical_ratio;
-	uint64_t pressure_interval_ms;	/* ongoing at most this often; 60 s, profile memory 10 s */
+	uint64_t pressure_interval_ms; /* ongoing at most this often; 60 s, profile memory 10 s */
 	double throttle_ratio;
-	uint64_t throttle_interval_ms;	/* 30 s */
+	uint64_t throttle_interval_ms; /* 30 s */
 	double node_memory_enter_ratio; /* MemAvailable / MemTotal below which the node is under pressure; 0.10 */
 	uint64_t node_memory_interval_ms;
 
 	/* output */
-	char *output_target; /* "-" */
+	char *output_target;	   /* "-" */
 	uint64_t max_output_bytes; /* bulk bytes a second; 256 KiB; 0 = no budget */
 	uint64_t sink_buffer_bytes;
 	uint64_t stats_interval_ms, snapshot_interval_ms;
@@ -113,7 +114,8 @@ struct crier_config {
 	/* Bit sets by row of the option table; only src/config*.c looks at them. */
 	uint64_t given[CRIER_OPTIONS_MAX / 64];	    /* set by file or flag, so no default applies */
 	uint64_t from_flag[CRIER_OPTIONS_MAX / 64]; /* set by a flag: kept when the file is read again */
-	uint64_t appending[CRIER_OPTIONS_MAX / 64]; /* lists: the next item is added, not put in place of the default */
+	uint64_t appending[CRIER_OPTIONS_MAX /
+			   64]; /* lists: the next item is added, not put in place of the default */
 };
 
 /** Defaults; owned strings allocated. */
@@ -124,7 +126,8 @@ void crier_config_done(struct crier_config *config);
  * Set one option by its name, as flag or YAML would. The first item of a list takes the default's place, later ones are added.
  * @return 0; -EINVAL, -ERANGE: err names option, value, what is allowed
  */
-int crier_config_set(struct crier_config *config, const char *name, const char *value, struct crier_err *err) crier_must_check;
+int crier_config_set(struct crier_config *config, const char *name, const char *value,
+		     struct crier_err *err) crier_must_check;
 
 /** Read a YAML file over what is set. Unknown keys, wrong kinds: refused with "file:line:column". */
 int crier_config_read(struct crier_config *config, const char *path, struct crier_err *err) crier_must_check;
@@ -133,7 +136,8 @@ int crier_config_read(struct crier_config *config, const char *path, struct crie
  * Flags of `run` and its kin: --name value, --name=value, --flag, --no-flag; repeated list options append. --config is
  * read first whatever its place. Positional arguments are left in argv[0..ret_rest).
  */
-int crier_config_parse(struct crier_config *config, int argc, char **argv, int *ret_rest, struct crier_err *err) crier_must_check;
+int crier_config_parse(struct crier_config *config, int argc, char **argv, int *ret_rest,
+		       struct crier_err *err) crier_must_check;
 
 /** True if the option was set by a flag, not by file or default: verbs for people have a default --output of their own. */
 bool crier_config_is_flag(const struct crier_config *config, const char *name);
@@ -145,11 +149,13 @@ int crier_config_validate(const struct crier_config *config, struct crier_err *e
  * What SIGHUP asks for: defaults, the file of `old_config` read again, then the flags crier was started with; validated.
  * @param ret_config  done by the caller; unchanged on failure
  */
-int crier_config_reload(const struct crier_config *old_config, struct crier_config *ret_config, struct crier_err *err) crier_must_check;
+int crier_config_reload(const struct crier_config *old_config, struct crier_config *ret_config,
+			struct crier_err *err) crier_must_check;
 
 /** Effective config as JSON (allocated): for recordings and `crier config --effective`; and back. */
 char *crier_config_to_json(const struct crier_config *config);
-int crier_config_from_json(struct crier_config *config, const char *json, size_t len, struct crier_err *err) crier_must_check;
+int crier_config_from_json(struct crier_config *config, const char *json, size_t len,
+			   struct crier_err *err) crier_must_check;
 
 /** The commented default YAML, --help's option part, markdown and man page: all from the table. To stdout-like FILE. */
 void crier_config_print_yaml(FILE *file);
@@ -158,7 +164,17 @@ void crier_config_print_markdown(FILE *file);
 void crier_config_print_man(FILE *file);
 
 /** 1 if SIGHUP may change everything that differs; 0 and err naming the first option that needs a restart. */
-int crier_config_can_reload(const struct crier_config *old_config, const struct crier_config *new_config, struct crier_err *err);
+int crier_config_can_reload(const struct crier_config *old_config, const struct crier_config *new_config,
+			    struct crier_err *err);
+
+/* "did you mean": set `word`, offer every name, then read `best`. */
+struct crier_suggestion {
+	const char *word;
+	const char *best; /* borrowed from the offers; NULL: nothing is near */
+	unsigned distance;
+};
+/** Offer one name, of an option or a verb. Words and names above 32 bytes are never near. Pure. */
+void crier_suggest(struct crier_suggestion *suggestion, const char *name);
 
 /** Bit set (1 << enum crier_type) a profile emits; process.exit, process.signal partly: see crier_profile_wants. */
 uint32_t crier_profile_types(enum crier_profile profile);

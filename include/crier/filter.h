@@ -20,7 +20,8 @@ enum crier_verdict {
 };
 
 /** Compile; the config may be freed afterwards. */
-int crier_filter_new(const struct crier_config *config, struct crier_filter **ret_filter, struct crier_err *err) crier_must_check;
+int crier_filter_new(const struct crier_config *config, struct crier_filter **ret_filter,
+		     struct crier_err *err) crier_must_check;
 void crier_filter_free(struct crier_filter *filter);
 
 /**

@@ -16,13 +16,20 @@
 struct crier_sink;
 
 struct crier_sink_options {
-	const char *target;   /* "-" stdout; "unix:PATH" a stream socket; else a file to append to */
-	size_t buffer_bytes;  /* 4 MiB */
-	size_t write_bytes;   /* batch: 64 KiB */
-	uint32_t linger_ms;   /* longest wait for a fuller batch; critical lines do not wait; 50 */
+	const char *target;  /* "-" stdout; "unix:PATH" a stream socket; else a file to append to */
+	size_t buffer_bytes; /* 4 MiB */
+	size_t write_bytes;  /* batch: 64 KiB */
+	uint32_t linger_ms;  /* longest wait for a fuller batch; critical lines do not wait; 50 */
 };
 
-int crier_sink_new(const struct crier_sink_options *options, struct crier_sink **ret_sink, struct crier_err *err) crier_must_check;
+/**
+ * Open the target and start the writer. A file or pipe must be there; a socket's reader may come later.
+ * @param options  borrowed for the call
+ * @param err      names the target, the cause and the remedy
+ * @return 0; -EBADF (stdout is closed), -ENXIO (nobody reads the pipe), -ENOTSOCK, -EINVAL, -ENOMEM, -errno of open(2)
+ */
+int crier_sink_new(const struct crier_sink_options *options, struct crier_sink **ret_sink,
+		   struct crier_err *err) crier_must_check;
 
 /** Main loop. Whole line or nothing. @return 0; -ENOSPC: does not fit now */
 int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;

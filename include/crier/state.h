@@ -20,8 +20,8 @@ struct crier_state {
 	char instance[9]; /* "" = no run before is known */
 	char boot_id[40]; /* as /proc/sys/kernel/random/boot_id */
 	uint64_t last_seq;
-	uint64_t ended_at; /* unix ns of the last write */
-	bool clean;	   /* ended by agent.stop */
+	uint64_t ended_at;	      /* unix ns of the last write */
+	bool clean;		      /* ended by agent.stop */
 	char (*exited)[CRIER_ID_MAX]; /* ids of containers whose exit was told; owned */
 	size_t exited_count;
 };
@@ -34,6 +34,7 @@ int crier_state_read(const char *path, struct crier_state *ret_state, struct cri
 void crier_state_done(struct crier_state *state);
 
 /** Make the directory if it is missing (0700), write "<path>.tmp" (0600), rename it. Blocks on the file system. */
-int crier_state_write(const char *path, const struct crier_state *state, struct crier_err *err) crier_must_check;
+int crier_state_write(const char *path, const struct crier_state *state,
+		      struct crier_err *err) crier_must_check;
 
 #endif

@@ -40,7 +40,8 @@ static void append(char *text, size_t cap, const char *separator, const char *fo
 		vsnprintf(text + len, cap - len, format, args);
 }
 
-void crier_finding_worsen(struct crier_finding *finding, enum crier_finding_status status, const char *remedy, ...)
+void crier_finding_worsen(struct crier_finding *finding, enum crier_finding_status status, const char *remedy,
+			  ...)
 {
 	va_list args;
 
@@ -111,25 +112,27 @@ static int print_json(struct crier_check *check)
 
 	for (size_t i = 0; i < check->count; i++) {
 		struct crier_finding *finding = &check->findings[i];
-		json_t *item = json_pack("{s:s,s:s,s:s}", "area", finding->area, "status", status_names[finding->status],
-					 "text", finding->text);
+		json_t *item = json_pack("{s:s,s:s,s:s}", "area", finding->area, "status",
+					 status_names[finding->status], "text", finding->text);
 
 		if (!item) /* text that is not UTF-8 */
-			item = json_pack("{s:s,s:s}", "area", finding->area, "status", status_names[finding->status]);
+			item = json_pack("{s:s,s:s}", "area", finding->area, "status",
+					 status_names[finding->status]);
 		if (finding->remedy[0])
 			json_object_set_new(item, "remedy", json_string(finding->remedy));
 		if (finding->facts)
 			json_object_set(item, "facts", finding->facts);
 		json_array_append_new(list, item);
 	}
-	return crier_cli_print_json(
-		json_pack("{s:s,s:s,s:i,s:o}", "version", CRIER_VERSION, "verdict", word, "notes", notes, "findings", list));
+	return crier_cli_print_json(json_pack("{s:s,s:s,s:i,s:o}", "version", CRIER_VERSION, "verdict", word,
+					      "notes", notes, "findings", list));
 }
 
 int crier_verb_check(int argc, char **argv)
 {
 	/* Exit codes are the statuses' numbers. */
-	_Static_assert((int)CRIER_FINDING_DEGRADED == CRIER_EXIT_DEGRADED && (int)CRIER_FINDING_FAILED == CRIER_EXIT_REFUSED,
+	_Static_assert((int)CRIER_FINDING_DEGRADED == CRIER_EXIT_DEGRADED &&
+			       (int)CRIER_FINDING_FAILED == CRIER_EXIT_REFUSED,
 		       "an exit code for each verdict");
 	struct crier_config config;
 	struct crier_check *check;

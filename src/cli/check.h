@@ -39,9 +39,10 @@ struct crier_check {
 /** Add a finding, status ok. Never NULL: beyond the bound the last is used again. */
 struct crier_finding *crier_check_add(struct crier_check *check, const char *area);
 /** Make it worse, never better; the remedy of the first reason stays and later ones are added. */
-void crier_finding_worsen(struct crier_finding *finding, enum crier_finding_status status, const char *remedy, ...)
-	__attribute__((format(printf, 3, 4)));
-void crier_finding_say(struct crier_finding *finding, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void crier_finding_worsen(struct crier_finding *finding, enum crier_finding_status status, const char *remedy,
+			  ...) __attribute__((format(printf, 3, 4)));
+void crier_finding_say(struct crier_finding *finding, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* The probes, in the order they run. */
 void crier_check_kernel(struct crier_check *check);

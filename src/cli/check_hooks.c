@@ -56,8 +56,8 @@ static json_t *hooks_to_json(const struct crier_event_report *report)
 		const struct crier_hook_report *hook = &report->hooks[i];
 		const char *reason = hook->reason[0] ? hook->reason : NULL;
 
-		json_array_append_new(list, json_pack("{s:s,s:b,s:s*}", "name", hook->name, "chosen", hook->chosen, "reason",
-						      reason));
+		json_array_append_new(list, json_pack("{s:s,s:b,s:s*}", "name", hook->name, "chosen",
+						      hook->chosen, "reason", reason));
 	}
 	return list;
 }
@@ -85,20 +85,23 @@ static void add_event(struct crier_check *check, size_t event, const struct crie
 	struct crier_finding *finding = crier_check_add(check, report->event);
 
 	if (!report->wanted) {
-		crier_finding_say(finding, "not wanted by profile %s", crier_profile_names[check->config->profile]);
+		crier_finding_say(finding, "not wanted by profile %s",
+				  crier_profile_names[check->config->profile]);
 	} else {
 		say_hooks(finding, report);
 		if (report->served && proof->tried)
-			crier_finding_say(finding, proof->fired ? "proven by an own child" : "did not fire for an own child");
+			crier_finding_say(finding, proof->fired ? "proven by an own child"
+								: "did not fire for an own child");
 		if (!report->served)
-			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED, "%s; use a kernel that offers one of these hooks",
+			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+					     "%s; use a kernel that offers one of these hooks",
 					     losses[event]);
 		else if (proof->tried && !proof->fired)
-			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED, "choose another hook with --hook %s=KIND",
-					     report->event);
+			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+					     "choose another hook with --hook %s=KIND", report->event);
 	}
-	finding->facts = json_pack("{s:b,s:b,s:o}", "wanted", report->wanted, "served", report->served, "hooks",
-				   hooks_to_json(report));
+	finding->facts = json_pack("{s:b,s:b,s:o}", "wanted", report->wanted, "served", report->served,
+				   "hooks", hooks_to_json(report));
 	if (proof->tried)
 		json_object_set_new(finding->facts, "proven", json_boolean(proof->fired));
 }
@@ -121,7 +124,8 @@ void crier_check_hooks(struct crier_check *check)
 		struct crier_finding *finding = crier_check_add(check, "hooks");
 
 		crier_finding_say(finding, "%s", err.message);
-		crier_finding_worsen(finding, CRIER_FINDING_FAILED, "mend what is said above; nothing can be observed without");
+		crier_finding_worsen(finding, CRIER_FINDING_FAILED,
+				     "mend what is said above; nothing can be observed without");
 		crier_probe_free(probe);
 		return;
 	}
@@ -132,7 +136,8 @@ void crier_check_hooks(struct crier_check *check)
 		struct crier_finding *finding = crier_check_add(check, "proof");
 
 		crier_finding_say(finding, "the hooks could not be proven: %s", strerror(-r));
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED, "run crier check where cgroupfs is writable");
+		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+				     "run crier check where cgroupfs is writable");
 	}
 	crier_probe_free(probe);
 }

@@ -56,14 +56,16 @@ void crier_check_kernel(struct crier_check *check)
 	crier_finding_say(finding, "BTF %s", has_btf ? "yes" : "no");
 	crier_finding_say(finding, "lockdown %s", lockdown);
 	if (!has_btf)
-		crier_finding_worsen(finding, CRIER_FINDING_FAILED,
-				     "%s: %s; use a kernel with CONFIG_DEBUG_INFO_BTF, or name a BTF file with --btf", btf,
-				     strerror(errno));
+		crier_finding_worsen(
+			finding, CRIER_FINDING_FAILED,
+			"%s: %s; use a kernel with CONFIG_DEBUG_INFO_BTF, or name a BTF file with --btf", btf,
+			strerror(errno));
 	if (strcmp(lockdown, "confidentiality") == 0)
-		crier_finding_worsen(finding, CRIER_FINDING_FAILED,
-				     "lockdown=confidentiality forbids eBPF to read the kernel; boot with lockdown=integrity");
-	finding->facts = json_pack("{s:s,s:s,s:b,s:s}", "release", uts.release, "machine", uts.machine, "btf", has_btf,
-				   "lockdown", lockdown);
+		crier_finding_worsen(
+			finding, CRIER_FINDING_FAILED,
+			"lockdown=confidentiality forbids eBPF to read the kernel; boot with lockdown=integrity");
+	finding->facts = json_pack("{s:s,s:s,s:b,s:s}", "release", uts.release, "machine", uts.machine, "btf",
+				   has_btf, "lockdown", lockdown);
 }
 
 /* ---- cgroups ---- */
@@ -93,26 +95,29 @@ static void prove_ids(struct crier_check *check, struct crier_finding *finding)
 	int r;
 
 	if (crier_cgroup_walk(check->layout.primary_root, WALK_MAX, take_example, &example) < 0)
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED, "%s cannot be walked; mount the host's cgroups there",
+		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+				     "%s cannot be walked; mount the host's cgroups there",
 				     check->layout.primary_root);
 	r = crier_cgroup_prove(&check->layout, crier_slice_of(example.path), &inode, &id);
 	if (r == 0)
-		crier_finding_say(finding, "id = inode proven on %.200s (%llu = %llu)", example.path, (unsigned long long)id,
-				  (unsigned long long)inode);
+		crier_finding_say(finding, "id = inode proven on %.200s (%llu = %llu)", example.path,
+				  (unsigned long long)id, (unsigned long long)inode);
 	else if (r == -ERANGE)
-		crier_finding_say(finding, "id is not the inode on %.200s (%llu, %llu)", example.path, (unsigned long long)id,
-				  (unsigned long long)inode);
+		crier_finding_say(finding, "id is not the inode on %.200s (%llu, %llu)", example.path,
+				  (unsigned long long)id, (unsigned long long)inode);
 	else
 		crier_finding_say(finding, "id = inode not proven on %.200s: %s", example.path, strerror(-r));
 	if (r == -ERANGE)
-		crier_finding_worsen(finding, CRIER_FINDING_FAILED,
-				     "cgroup ids of events cannot be joined with cgroupfs; mount the real cgroupfs, not an overlay");
+		crier_finding_worsen(
+			finding, CRIER_FINDING_FAILED,
+			"cgroup ids of events cannot be joined with cgroupfs; mount the real cgroupfs, not an overlay");
 	else if (r < 0)
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED, "the proof needs name_to_handle_at(2) on cgroupfs");
+		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+				     "the proof needs name_to_handle_at(2) on cgroupfs");
 	if (r == 0 || r == -ERANGE)
 		json_object_set_new(finding->facts, "proof",
-				    json_pack("{s:s,s:I,s:I}", "path", example.path, "id", (json_int_t)id, "inode",
-					      (json_int_t)inode));
+				    json_pack("{s:s,s:I,s:I}", "path", example.path, "id", (json_int_t)id,
+					      "inode", (json_int_t)inode));
 }
 
 void crier_check_cgroups(struct crier_check *check)
@@ -123,20 +128,23 @@ void crier_check_cgroups(struct crier_check *check)
 
 	if (crier_cgroup_detect(check->config->host_root, &check->layout, &err) < 0) {
 		crier_finding_say(finding, "%s", err.message);
-		crier_finding_worsen(finding, CRIER_FINDING_FAILED, "mount the host's /sys/fs/cgroup, see --host-root");
+		crier_finding_worsen(finding, CRIER_FINDING_FAILED,
+				     "mount the host's /sys/fs/cgroup, see --host-root");
 		return;
 	}
 	check->has_layout = true;
 	driver = check->layout.driver ? check->layout.driver : "not known (no pod yet)";
 	crier_finding_say(finding, "%s", crier_cgroup_mode_name(check->layout.mode));
 	crier_finding_say(finding, "driver %s", driver);
-	finding->facts = json_pack("{s:s,s:s*,s:s,s:s,s:b}", "mode", crier_cgroup_mode_name(check->layout.mode), "driver",
-				   check->layout.driver, "root", check->layout.primary_root, "memory_root",
-				   check->layout.memory_root, "v2_primary", check->layout.primary_is_v2);
+	finding->facts =
+		json_pack("{s:s,s:s*,s:s,s:s,s:b}", "mode", crier_cgroup_mode_name(check->layout.mode),
+			  "driver", check->layout.driver, "root", check->layout.primary_root, "memory_root",
+			  check->layout.memory_root, "v2_primary", check->layout.primary_is_v2);
 	prove_ids(check, finding);
 	if (!check->layout.memory_root[0])
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
-				     "no memory controller is mounted: no limits, no container.memory_pressure; enable it");
+		crier_finding_worsen(
+			finding, CRIER_FINDING_DEGRADED,
+			"no memory controller is mounted: no limits, no container.memory_pressure; enable it");
 }
 
 /* ---- rights ---- */
@@ -153,7 +161,8 @@ static const struct right {
 	{CAP_SYS_PTRACE, "SYS_PTRACE", CRIER_FINDING_DEGRADED, "executable paths of other users' processes"},
 	{CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH", CRIER_FINDING_DEGRADED,
 	 "OCI bundles and, when its path is not known, a cgroup's path by its id"},
-	{CAP_SYS_RESOURCE, "SYS_RESOURCE", CRIER_FINDING_OK, "locked memory for maps, on kernels before 5.11 only"},
+	{CAP_SYS_RESOURCE, "SYS_RESOURCE", CRIER_FINDING_OK,
+	 "locked memory for maps, on kernels before 5.11 only"},
 };
 
 static bool is_held(cap_t caps, cap_value_t value)
@@ -177,16 +186,18 @@ void crier_check_rights(struct crier_check *check)
 	is_admin = caps && is_held(caps, CAP_SYS_ADMIN);
 	for (size_t i = 0; caps && i < CRIER_ARRAY_SIZE(rights); i++) {
 		const struct right *right = &rights[i];
-		bool held = is_held(caps, right->value) || (is_admin && right->without == CRIER_FINDING_FAILED);
+		bool held =
+			is_held(caps, right->value) || (is_admin && right->without == CRIER_FINDING_FAILED);
 
 		crier_finding_say(finding, "%s %s", right->name, held ? "yes" : "no");
 		if (held)
 			json_array_append_new(held_list, json_string(right->name));
 		else
-			json_array_append_new(missing_list,
-					      json_pack("{s:s,s:s}", "name", right->name, "buys", right->buys));
+			json_array_append_new(missing_list, json_pack("{s:s,s:s}", "name", right->name,
+								      "buys", right->buys));
 		if (!held && right->without != CRIER_FINDING_OK)
-			crier_finding_worsen(finding, right->without, "add CAP_%s for %s", right->name, right->buys);
+			crier_finding_worsen(finding, right->without, "add CAP_%s for %s", right->name,
+					     right->buys);
 		else if (!held)
 			crier_finding_say(finding, "which buys %s", right->buys);
 	}
@@ -206,14 +217,16 @@ void crier_check_pressure(struct crier_check *check)
 		struct example example = {.path = "/"};
 
 		(void)crier_cgroup_walk(check->layout.primary_root, WALK_MAX, take_example, &example);
-		snprintf(path, sizeof(path), "%.250s%.200s/memory.pressure", check->layout.primary_root, example.path);
+		snprintf(path, sizeof(path), "%.250s%.200s/memory.pressure", check->layout.primary_root,
+			 example.path);
 		containers = access(path, R_OK | W_OK) == 0;
 	}
 	crier_finding_say(finding, "node %s", node ? "yes" : "no");
 	crier_finding_say(finding, "containers %s", containers ? "yes" : "no");
 	if (!node && !containers)
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
-				     "memory pressure is critical by limit hits only, not by stall; boot with psi=1");
+		crier_finding_worsen(
+			finding, CRIER_FINDING_DEGRADED,
+			"memory pressure is critical by limit hits only, not by stall; boot with psi=1");
 	else if (!containers)
 		crier_finding_say(finding, "so critical pressure of containers is told by limit hits");
 	finding->facts = json_pack("{s:b,s:b}", "node", node, "containers", containers);

@@ -8,7 +8,8 @@
 #include "check.h"
 #include "crier/cri.h"
 
-static void say_runtime(struct crier_finding *finding, const char *socket, const struct crier_cri_facts *facts)
+static void say_runtime(struct crier_finding *finding, const char *socket,
+			const struct crier_cri_facts *facts)
 {
 	crier_finding_say(finding, "%s", socket);
 	crier_finding_say(finding, "%s %s", facts->name, facts->version);
@@ -16,11 +17,13 @@ static void say_runtime(struct crier_finding *finding, const char *socket, const
 	crier_finding_say(finding, "event stream %s", facts->event_stream ? "yes" : "no");
 	crier_finding_say(finding, "%u pod%s", facts->pods, facts->pods == 1 ? "" : "s");
 	crier_finding_say(finding, "%u container%s", facts->containers, facts->containers == 1 ? "" : "s");
-	finding->facts = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:i,s:i}", "socket", socket, "name", facts->name, "version",
-				   facts->version, "api_version", facts->api_version, "ready", facts->ready, "event_stream",
-				   facts->event_stream, "pods", facts->pods, "containers", facts->containers);
+	finding->facts = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:i,s:i}", "socket", socket, "name", facts->name,
+				   "version", facts->version, "api_version", facts->api_version, "ready",
+				   facts->ready, "event_stream", facts->event_stream, "pods", facts->pods,
+				   "containers", facts->containers);
 	if (!facts->ready)
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED, "the runtime says it is not ready; see its log");
+		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+				     "the runtime says it is not ready; see its log");
 }
 
 static void check_socket(struct crier_check *check)
@@ -33,7 +36,9 @@ static void check_socket(struct crier_check *check)
 	int r = 0;
 
 	if (config->cri_socket && strcmp(config->cri_socket, "none") == 0) {
-		crier_finding_say(finding, "none, as asked: containers are known by cgroup paths, OCI bundles and log directories");
+		crier_finding_say(
+			finding,
+			"none, as asked: containers are known by cgroup paths, OCI bundles and log directories");
 		return;
 	}
 	if (config->cri_socket)
@@ -48,8 +53,9 @@ static void check_socket(struct crier_check *check)
 		return;
 	}
 	crier_finding_say(finding, "%s", err.message);
-	crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
-			     "pod names are then known by OCI bundles and log directories only; set --cri-socket, or to none");
+	crier_finding_worsen(
+		finding, CRIER_FINDING_DEGRADED,
+		"pod names are then known by OCI bundles and log directories only; set --cri-socket, or to none");
 }
 
 static void check_bundles(struct crier_check *check)
@@ -115,8 +121,9 @@ void crier_check_files(struct crier_check *check)
 	crier_finding_say(finding, "%s", path);
 	if (r < 0) {
 		crier_finding_say(finding, "not writable: %s", strerror(-r));
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
-				     "a restart does not tell its gap; mount a host directory there, or set --state-file");
+		crier_finding_worsen(
+			finding, CRIER_FINDING_DEGRADED,
+			"a restart does not tell its gap; mount a host directory there, or set --state-file");
 	} else {
 		crier_finding_say(finding, "writable");
 	}

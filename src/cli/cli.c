@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "../options.h"
 #include "crier/base/log.h"
 #include "verb.h"
 
@@ -12,13 +11,16 @@ static const struct crier_verb verbs[] = {
 	{"run", crier_verb_run, "[options]", "Tell events until SIGTERM. The default."},
 	{"check", crier_verb_check, "[options]", "What works on this node, what does not, and what to do."},
 	{"ps", crier_verb_ps, "[options]", "The containers of this node as crier knows them."},
-	{"record", crier_verb_record, "FILE [--force] [options]", "run, and write every input to FILE as well."},
-	{"replay", crier_verb_replay, "FILE [--output json|text]", "Tell the events of a recording: the same bytes, no root."},
+	{"record", crier_verb_record, "FILE [--force] [options]",
+	 "run, and write every input to FILE as well."},
+	{"replay", crier_verb_replay, "FILE [--output json|text]",
+	 "Tell the events of a recording: the same bytes, no root."},
 	{"schema", crier_verb_schema, "[--markdown]", "JSON Schema of the lines, or their description."},
 	{"config", crier_verb_config, "[--effective | --check FILE] [options]",
 	 "All options with their defaults as YAML; what is in force as JSON; or whether FILE is right."},
 	{"version", crier_verb_version, "[--output json|text]", "Versions of crier and its libraries."},
-	{"help", crier_verb_help, "[--man | --markdown]", "This text, the man page, or the options as markdown."},
+	{"help", crier_verb_help, "[--man | --markdown]",
+	 "This text, the man page, or the options as markdown."},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -103,7 +105,8 @@ int crier_cli_print_json(json_t *json)
 		crier_error("out of memory");
 		return CRIER_EXIT_DEGRADED;
 	}
-	(void)json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)); /* errors stay in the stream */
+	(void)json_dumpf(json, stdout,
+			 JSON_INDENT(2) | JSON_REAL_PRECISION(15)); /* errors stay in the stream */
 	json_decref(json);
 	putchar('\n');
 	return crier_cli_finish(CRIER_EXIT_OK);

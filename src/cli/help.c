@@ -12,15 +12,17 @@ static const struct entry exit_codes[] = {
 	{"0", "Done; run ended by SIGTERM or SIGINT; check found nothing missing."},
 	{"1", "Begun and failed: the reader of stdout went away, a disk is full, a recording is damaged. "
 	      "check: crier works here, with notes."},
-	{"2", "Refused, nothing was begun: unknown verb or option, bad value or file, missing rights, no kernel support. "
-	      "check: this node cannot run crier."},
+	{"2",
+	 "Refused, nothing was begun: unknown verb or option, bad value or file, missing rights, no kernel support. "
+	 "check: this node cannot run crier."},
 };
 _Static_assert(CRIER_ARRAY_SIZE(exit_codes) == CRIER_EXIT_COUNT, "each exit code is documented");
 
 static const struct entry signals[] = {
 	{"SIGTERM, SIGINT", "End in order: drain, flush, agent.stop, exit 0 within --stop-deadline."},
-	{"SIGHUP", "Read the config file again. A bad file, or one that changes what needs a restart, is refused with a warning and "
-		   "the old one stays."},
+	{"SIGHUP",
+	 "Read the config file again. A bad file, or one that changes what needs a restart, is refused with a warning and "
+	 "the old one stays."},
 };
 
 static const struct entry environment[] = {

@@ -73,7 +73,9 @@ static int walk(struct look *look, struct crier_err *err)
 	if (r < 0)
 		return r;
 	n = crier_cgroup_walk(layout.primary_root, (uint32_t)look->config->max_cgroups, add_cgroup, look);
-	return n < 0 ? crier_err_set(err, (int)n, "%s: cannot be walked: %s", layout.primary_root, strerror((int)-n)) : 0;
+	return n < 0 ? crier_err_set(err, (int)n, "%s: cannot be walked: %s", layout.primary_root,
+				     strerror((int)-n))
+		     : 0;
 }
 
 /* ---- the runtime ---- */
@@ -115,7 +117,9 @@ static void take_message(struct look *look, const struct crier_meta_message *mes
 {
 	switch (message->type) {
 	case CRIER_META_CONTAINER: take_container(look, message); break;
-	case CRIER_META_POD: take_pod(look, &message->pod, message->generation ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI); break;
+	case CRIER_META_POD:
+		take_pod(look, &message->pod, message->generation ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
+		break;
 	case CRIER_META_MISSING: look->pending -= look->pending > 0; break;
 	case CRIER_META_DOWN:
 		look->down = true;
@@ -159,7 +163,8 @@ static void collect(struct look *look)
 			take_mail(look, message);
 	}
 	if (!look->listed && !look->reason[0])
-		snprintf(look->reason, sizeof(look->reason), "the runtime did not answer within %d ms", DEADLINE_MS);
+		snprintf(look->reason, sizeof(look->reason), "the runtime did not answer within %d ms",
+			 DEADLINE_MS);
 }
 
 static int ask_runtime(struct look *look)
@@ -205,8 +210,8 @@ static int look_and_print(struct look *look)
 		crier_warn("%s; names are missing", look->reason);
 		code = CRIER_EXIT_DEGRADED;
 	}
-	printed = crier_cli_output(look->config) == CRIER_OUTPUT_JSON ? crier_ps_print_json(look->index) :
-									  crier_ps_print_text(look->index);
+	printed = crier_cli_output(look->config) == CRIER_OUTPUT_JSON ? crier_ps_print_json(look->index)
+								      : crier_ps_print_text(look->index);
 	return crier_max(code, printed);
 }
 
@@ -220,8 +225,11 @@ int crier_verb_ps(int argc, char **argv)
 		return code;
 
 	const struct crier_index_limits limits = {
-		.containers = (uint32_t)config.max_containers, .tombstones = 1, .slots = 1,
-		.tombstone_age_ns = UINT32_MAX, .slot_age_ns = UINT32_MAX,
+		.containers = (uint32_t)config.max_containers,
+		.tombstones = 1,
+		.slots = 1,
+		.tombstone_age_ns = UINT32_MAX,
+		.slot_age_ns = UINT32_MAX,
 	};
 	struct look look = {.config = &config};
 

@@ -14,17 +14,22 @@ static const struct {
 	const char *title, *key;
 	bool number;
 } columns[COLUMN_COUNT] = {
-	[NAMESPACE] = {"NAMESPACE", "namespace", false}, [POD] = {"POD", "pod", false},
-	[CONTAINER] = {"CONTAINER", "container", false}, [TYPE] = {"TYPE", "type", false},
-	[ID] = {"ID", "id", false},			 [STATE] = {"STATE", "state", false},
-	[PID] = {"PID", "pid", true},			 [RESTARTS] = {"RESTARTS", "restarts", true},
-	[MEMORY] = {"MEMORY", "memory_limit_bytes", true}, [CGROUP] = {"CGROUP", "cgroup_id", false},
+	[NAMESPACE] = {"NAMESPACE", "namespace", false},
+	[POD] = {"POD", "pod", false},
+	[CONTAINER] = {"CONTAINER", "container", false},
+	[TYPE] = {"TYPE", "type", false},
+	[ID] = {"ID", "id", false},
+	[STATE] = {"STATE", "state", false},
+	[PID] = {"PID", "pid", true},
+	[RESTARTS] = {"RESTARTS", "restarts", true},
+	[MEMORY] = {"MEMORY", "memory_limit_bytes", true},
+	[CGROUP] = {"CGROUP", "cgroup_id", false},
 	[SOURCE] = {"SOURCE", "source", false},
 };
 
-#define CELL_MAX	256
-#define ID_SHOWN	12 /* digits of an id in the table: what other tools show; JSON has all */
-#define GROW		64
+#define CELL_MAX 256
+#define ID_SHOWN 12 /* digits of an id in the table: what other tools show; JSON has all */
+#define GROW	 64
 
 struct row {
 	char cell[COLUMN_COUNT][CELL_MAX]; /* "" = not known */

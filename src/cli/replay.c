@@ -23,7 +23,8 @@ int crier_verb_replay(int argc, char **argv)
 		if (r < 0)
 			crier_error("%s", err.message);
 		if (r < 0)
-			code = r == -EBADMSG || r == -EPIPE || r == -EIO ? CRIER_EXIT_DEGRADED : CRIER_EXIT_REFUSED;
+			code = r == -EBADMSG || r == -EPIPE || r == -EIO ? CRIER_EXIT_DEGRADED
+									 : CRIER_EXIT_REFUSED;
 	}
 	crier_config_done(&config);
 	return code;

@@ -21,13 +21,13 @@
 #define MS_NS 1000000ULL
 #define S_NS  1000000000ULL
 
-#define BLOCKED_NS	(1 * S_NS) /* a write that waits longer is told */
-#define FULL_RETRY_NS	(1 * S_NS)
+#define BLOCKED_NS	 (1 * S_NS) /* a write that waits longer is told */
+#define FULL_RETRY_NS	 (1 * S_NS)
 #define CLOSING_RETRY_NS (50 * MS_NS)
-#define BACKOFF_MIN_NS	(100 * MS_NS)
-#define BACKOFF_MAX_NS	(5 * S_NS)
+#define BACKOFF_MIN_NS	 (100 * MS_NS)
+#define BACKOFF_MAX_NS	 (5 * S_NS)
 /* Ends a blocked write(2): ignored by default, so a stray one does no harm. */
-#define WAKE_SIGNAL SIGURG
+#define WAKE_SIGNAL   SIGURG
 #define WAKE_EVERY_NS (5 * MS_NS)
 #define WAKE_TRIES    60
 
@@ -100,7 +100,8 @@ static bool wait_for_batch(struct crier_sink *sink)
 			pthread_cond_wait(&sink->work, &sink->lock);
 			continue;
 		}
-		if (used >= sink->write_bytes || sink->closing || sink->tail < sink->urgent_end || now_ns() >= due)
+		if (used >= sink->write_bytes || sink->closing || sink->tail < sink->urgent_end ||
+		    now_ns() >= due)
 			return true;
 		(void)wait_until(&sink->work, &sink->lock, due);
 	}
@@ -313,7 +314,8 @@ static void init_locks(struct crier_sink *sink)
 	pthread_condattr_destroy(&attributes);
 }
 
-int crier_sink_new(const struct crier_sink_options *options, struct crier_sink **ret_sink, struct crier_err *err)
+int crier_sink_new(const struct crier_sink_options *options, struct crier_sink **ret_sink,
+		   struct crier_err *err)
 {
 	struct crier_sink *sink = calloc(1, sizeof(*sink));
 	int r;

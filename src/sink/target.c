@@ -25,8 +25,9 @@ static int open_stdout(struct crier_target *target, struct crier_err *err)
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
 
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
-		return crier_err_set(err, -EBADF,
-				     "stdout: it is closed; give crier a pipe or file there, or --output-target FILE");
+		return crier_err_set(
+			err, -EBADF,
+			"stdout: it is closed; give crier a pipe or file there, or --output-target FILE");
 	target->fd = STDOUT_FILENO;
 	return 0;
 }
@@ -39,9 +40,10 @@ static int open_file(struct crier_target *target, struct crier_err *err)
 	int fd = open(target->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 
 	if (fd < 0 && errno == ENXIO)
-		return crier_err_set(err, -ENXIO,
-				     "%.200s: nobody reads this pipe; start its reader first (a socket is written unix:PATH)",
-				     target->path);
+		return crier_err_set(
+			err, -ENXIO,
+			"%.200s: nobody reads this pipe; start its reader first (a socket is written unix:PATH)",
+			target->path);
 	if (fd < 0)
 		return crier_err_set(err, -errno, "%.200s: cannot write lines there: %s; see --output-target",
 				     target->path, strerror(errno));
@@ -78,7 +80,8 @@ static int open_socket(struct crier_target *target, struct crier_err *err)
 	struct stat st;
 
 	if (!*target->path || strlen(target->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return crier_err_set(err, -EINVAL, "unix:%.200s: a socket's path has 1 to 107 bytes", target->path);
+		return crier_err_set(err, -EINVAL, "unix:%.200s: a socket's path has 1 to 107 bytes",
+				     target->path);
 	if (stat(target->path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return crier_err_set(err, -ENOTSOCK,
 				     "unix:%.200s: is not a socket; write the path alone to append to a file",
@@ -113,8 +116,8 @@ int crier_target_open(struct crier_target *target, const char *name, struct crie
 	int r;
 
 	*target = (struct crier_target){.fd = -1};
-	while (targets[row].exact ? strcmp(name, targets[row].prefix) != 0 :
-				    strncmp(name, targets[row].prefix, strlen(targets[row].prefix)) != 0)
+	while (targets[row].exact ? strcmp(name, targets[row].prefix) != 0
+				  : strncmp(name, targets[row].prefix, strlen(targets[row].prefix)) != 0)
 		row++;
 	len = strlen(targets[row].prefix);
 	if (!targets[row].exact && !(target->path = strdup(name + len)))

@@ -9,6 +9,7 @@ folder=$(mktemp -d /tmp/crier-cli-XXXXXX)
 failed=0
 pids=()
 
+# shellcheck disable=SC2317 # the trap calls it
 finish() {
 	local pid
 	for pid in "${pids[@]}"; do
@@ -67,7 +68,7 @@ refused() {
 }
 
 usage() {
-	refused unknown-verb 2 "'chek': unknown verb; did you mean 'check'?" "see crier --help" -- chek
+	refused unknown-verb 2 "'scheme': unknown verb; did you mean 'schema'?" "see crier --help" -- scheme
 	refused unknown-flag 2 "--profil: unknown option; did you mean --profile?" "see crier --help" -- run --profil full
 	refused flag-before-verb 2 "--no-such-flag: unknown option" -- --no-such-flag
 	refused short-flag 2 "-x: unknown option; options start with two dashes" -- -x
@@ -244,7 +245,7 @@ start() {
 	pid=$!
 	pids+=("$pid")
 	for _ in $(seq 200); do
-		grep -q agent.start lines && return 0
+		grep -q '"agent.start".*}$' lines && return 0 # the whole line
 		sleep 0.05
 	done
 	return 1
@@ -274,7 +275,7 @@ life() {
 	else
 		not_ok sigterm "exit $status, state $(head -c 200 state.json)"
 	fi
-	if start --state-file state.json && jq -e 'select(.type == "agent.start") | .data.previous.clean' lines >/dev/null; then
+	if start --state-file state.json && grep -m 1 agent.start lines | jq -e .data.previous.clean >/dev/null; then
 		ok gap-is-told
 	else
 		not_ok gap-is-told "$(head -c 300 lines)"

@@ -27,7 +27,8 @@ static struct crier_config parse(int argc, const char **args)
 	return config;
 }
 
-#define PARSE(...) parse(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
+#define PARSE(...)                                                                                           \
+	parse(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__})
 
 /* One option's value as JSON text. */
 static char *value_of(const struct crier_config *config, const char *name)
@@ -112,7 +113,8 @@ static const struct {
 } refusals[] = {
 	{"hold-agee", "1s", -EINVAL, "unknown option 'hold-agee'; did you mean 'hold-age'?"},
 	{"xyzzy", "1", -EINVAL, "unknown option 'xyzzy'"},
-	{"hold-age", "soon", -EINVAL, "hold-age: 'soon' is not a duration; write it like 500ms, 30s, 5m or 1h"},
+	{"hold-age", "soon", -EINVAL,
+	 "hold-age: 'soon' is not a duration; write it like 500ms, 30s, 5m or 1h"},
 	{"hold-age", "500", -EINVAL, "hold-age: '500' is not a duration; write it like 500ms, 30s, 5m or 1h"},
 	{"hold-age", "-1s", -EINVAL, "hold-age: '-1s' is not a duration; write it like 500ms, 30s, 5m or 1h"},
 	{"hold-age", "2h", -ERANGE, "hold-age: 2h is out of range; allowed: 0s to 1m"},
@@ -123,7 +125,8 @@ static const struct {
 	 "cri-timeout: 297197543409765h is out of range; allowed: 10ms to 1m"},
 	{"cri-timeout", "99999999999999999999s", -ERANGE,
 	 "cri-timeout: 99999999999999999999s is out of range; allowed: 10ms to 1m"},
-	{"hold-bytes", "8MB", -EINVAL, "hold-bytes: '8MB' is not a size; write a number of bytes, or one with KiB, MiB or GiB"},
+	{"hold-bytes", "8MB", -EINVAL,
+	 "hold-bytes: '8MB' is not a size; write a number of bytes, or one with KiB, MiB or GiB"},
 	{"hold-bytes", "1KiB", -ERANGE, "hold-bytes: 1KiB is out of range; allowed: 64KiB to 1GiB"},
 	{"ring-bulk-bytes", "3MiB", -ERANGE, "ring-bulk-bytes: 3MiB is not a power of two"},
 	{"max-containers", "many", -EINVAL, "max-containers: 'many' is not a whole number"},
@@ -141,11 +144,13 @@ static const struct {
 	{"node-name", "a\nb", -EINVAL, "node-name: holds a control character"},
 	{"node-name", "a\xff", -EINVAL, "node-name: is not valid UTF-8"},
 	{"host-root", "host", -EINVAL, "host-root: 'host' is not an absolute path"},
-	{"cri-socket", "containerd.sock", -EINVAL, "cri-socket: 'containerd.sock' is neither an absolute path nor 'none'"},
+	{"cri-socket", "containerd.sock", -EINVAL,
+	 "cri-socket: 'containerd.sock' is neither an absolute path nor 'none'"},
 	{"cri-socket", "unix:///run/c.sock", -EINVAL,
 	 "cri-socket: 'unix:///run/c.sock': write the path alone, without 'unix:'"},
 	{"resource", "team", -EINVAL, "resource: 'team' is not key=value"},
-	{"resource", "a b=c", -EINVAL, "resource: 'a b=c': a key is 1 to 63 of letters, digits, '.', '_' and '-'"},
+	{"resource", "a b=c", -EINVAL,
+	 "resource: 'a b=c': a key is 1 to 63 of letters, digits, '.', '_' and '-'"},
 	{"hook", "oom", -EINVAL, "hook: 'oom' is not key=value"},
 	{"filter-label", "app", -EINVAL, "filter-label: 'app' is not key=value"},
 	{"filter-pod", "a,,b", -EINVAL, "filter-pod: holds an empty item"},
@@ -160,7 +165,8 @@ static void test_refusals(void **state)
 		struct crier_err err = {0};
 
 		assert_int_equal(crier_config_init(&config), 0);
-		assert_int_equal(crier_config_set(&config, refusals[i].name, refusals[i].value, &err), refusals[i].code);
+		assert_int_equal(crier_config_set(&config, refusals[i].name, refusals[i].value, &err),
+				 refusals[i].code);
 		assert_string_equal(err.message, refusals[i].message);
 		crier_config_done(&config);
 	}
@@ -190,8 +196,8 @@ static void test_long_values(void **state)
 
 static void test_flags(void **state)
 {
-	struct crier_config config = PARSE("--hold-age=2s", "--process-args", "--label", "team", "--label", "app", "--output-target",
-					   "-", "--colour", "always");
+	struct crier_config config = PARSE("--hold-age=2s", "--process-args", "--label", "team", "--label",
+					   "app", "--output-target", "-", "--colour", "always");
 
 	(void)state;
 	assert_value(&config, "hold-age", "\"2s\"");
@@ -210,8 +216,8 @@ static void test_flags(void **state)
 
 static void test_positional(void **state)
 {
-	char *argv[] = {(char *)(uintptr_t) "file", (char *)(uintptr_t) "--hold-age", (char *)(uintptr_t) "1s",
-			(char *)(uintptr_t) "--", (char *)(uintptr_t) "--odd"};
+	char *argv[] = {(char *)(uintptr_t) "file", (char *)(uintptr_t) "--hold-age",
+			(char *)(uintptr_t) "1s", (char *)(uintptr_t) "--", (char *)(uintptr_t) "--odd"};
 	struct crier_config config;
 	struct crier_err err = {0};
 	int rest;
@@ -236,7 +242,8 @@ static const struct {
 	{{"--output", "--detail"}, "--output: needs a value: --output json|text"},
 	{{"--no-hold-age"}, "--no-hold-age: --hold-age is no switch"},
 	{{"--hold-age", "x"}, "--hold-age: 'x' is not a duration; write it like 500ms, 30s, 5m or 1h"},
-	{{"--config", "/nonexistent.yaml"}, "/nonexistent.yaml: cannot read the config file: No such file or directory"},
+	{{"--config", "/nonexistent.yaml"},
+	 "/nonexistent.yaml: cannot read the config file: No such file or directory"},
 	{{"--config", "/"}, "/: the config file is not a regular file"},
 };
 
@@ -244,7 +251,8 @@ static void test_flag_errors(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(flag_errors); i++) {
-		char *argv[] = {(char *)(uintptr_t)flag_errors[i].args[0], (char *)(uintptr_t)flag_errors[i].args[1]};
+		char *argv[] = {(char *)(uintptr_t)flag_errors[i].args[0],
+				(char *)(uintptr_t)flag_errors[i].args[1]};
 		struct crier_config config;
 		struct crier_err err = {0};
 		int rest;
@@ -293,10 +301,14 @@ static const struct {
 	const char *name, *value, *message;
 } relations[] = {
 	{"pressure-exit-ratio", "0.9", "pressure-exit-ratio: 0.9 is not below pressure-enter-ratio 0.9"},
-	{"pressure-critical-ratio", "0.85", "pressure-critical-ratio: 0.85 is below pressure-enter-ratio 0.9"},
-	{"max-output-bytes", "1000", "max-output-bytes: 1000 is less than one line; allowed: 0 (no bound) or 16KiB and more"},
-	{"filter-type", "container.oomm", "filter-type: 'container.oomm' matches no event type; crier schema lists them"},
-	{"filter-label", "team=x", "filter-label: label 'team' is not kept; add it to label (the allow-list)"},
+	{"pressure-critical-ratio", "0.85",
+	 "pressure-critical-ratio: 0.85 is below pressure-enter-ratio 0.9"},
+	{"max-output-bytes", "1000",
+	 "max-output-bytes: 1000 is less than one line; allowed: 0 (no bound) or 16KiB and more"},
+	{"filter-type", "container.oomm",
+	 "filter-type: 'container.oomm' matches no event type; crier schema lists them"},
+	{"filter-label", "team=x",
+	 "filter-label: label 'team' is not kept; add it to label (the allow-list)"},
 	{"filter-label", "!app=x", NULL},
 	{"filter-type", "!process.*", NULL},
 };
@@ -321,9 +333,10 @@ static void test_relations(void **state)
 
 static void test_json_round_trip(void **state)
 {
-	struct crier_config config = PARSE("--profile=memory", "--label", "team", "--resource", "a=b\"c", "--hold-age", "1501ms",
-					   "--pressure-enter-ratio", "0.912345", "--process-args", "--cri-socket", "none",
-					   "--min-severity", "error");
+	struct crier_config config =
+		PARSE("--profile=memory", "--label", "team", "--resource", "a=b\"c", "--hold-age", "1501ms",
+		      "--pressure-enter-ratio", "0.912345", "--process-args", "--cri-socket", "none",
+		      "--min-severity", "error");
 	struct crier_config back;
 	struct crier_err err = {0};
 	char *text = crier_config_to_json(&config), *again;
@@ -351,12 +364,14 @@ static const struct {
 	{"[]", "config: not a JSON object"},
 	{"{\"x\":1}", "config: unknown key 'x'"},
 	{"{\"hold-age\":5}", "config: hold-age: has a value of the wrong kind"},
-	{"{\"hold-age\":\"5\"}", "config: hold-age: '5' is not a duration; write it like 500ms, 30s, 5m or 1h"},
+	{"{\"hold-age\":\"5\"}",
+	 "config: hold-age: '5' is not a duration; write it like 500ms, 30s, 5m or 1h"},
 	{"{\"host-root\":null}", "config: host-root: has a value of the wrong kind"},
 	{"{\"labels\":[1]}", "config: label: holds an item that is no text"},
 	{"{\"labels\":\"a\"}", "config: label: has a value of the wrong kind"},
 	{"{\"tombstones\":-1}", "config: tombstones: '-1' is not a whole number"},
-	{"{\"throttle-ratio\":-0.5}", "config: throttle-ratio: '-0.500000' is not a ratio; write it like 0.9"},
+	{"{\"throttle-ratio\":-0.5}",
+	 "config: throttle-ratio: '-0.500000' is not a ratio; write it like 0.9"},
 };
 
 static void test_json_errors(void **state)
@@ -367,7 +382,8 @@ static void test_json_errors(void **state)
 		struct crier_err err = {0};
 
 		assert_int_equal(crier_config_init(&config), 0);
-		assert_true(crier_config_from_json(&config, json_errors[i].json, strlen(json_errors[i].json), &err) < 0);
+		assert_true(crier_config_from_json(&config, json_errors[i].json, strlen(json_errors[i].json),
+						   &err) < 0);
 		assert_string_equal(err.message, json_errors[i].message);
 		crier_config_done(&config);
 	}
@@ -384,7 +400,8 @@ static const struct {
 	{"--profile=process", "--profile=full",
 	 "profile: 'full' needs kernel hooks that 'process' did not load; restart crier"},
 	{"--output=json", "--output=text", "output: cannot change while crier runs; restart it"},
-	{"--ring-bulk-bytes=1MiB", "--ring-bulk-bytes=2MiB", "ring-bulk-bytes: cannot change while crier runs; restart it"},
+	{"--ring-bulk-bytes=1MiB", "--ring-bulk-bytes=2MiB",
+	 "ring-bulk-bytes: cannot change while crier runs; restart it"},
 	{"--hook=oom=kprobe", "--hook=oom=fentry", "hook: cannot change while crier runs; restart it"},
 };
 
@@ -418,7 +435,8 @@ static void test_table(void **state)
 		assert_true(doc && doc[strlen(doc) - 1] == '.');
 		assert_ptr_equal(crier_option_find(options[i].name, strlen(options[i].name)), &options[i]);
 		if (options[i].plural)
-			assert_ptr_equal(crier_option_find(options[i].plural, strlen(options[i].plural)), &options[i]);
+			assert_ptr_equal(crier_option_find(options[i].plural, strlen(options[i].plural)),
+					 &options[i]);
 		if (options[i].kind == CRIER_OPTION_ENUM)
 			assert_true(options[i].names && (options[i].size == 1 || options[i].size == 4));
 	}
@@ -446,7 +464,8 @@ static void test_printers_name_all(void **state)
 	for (size_t i = 0; i < count; i++) {
 		char text[128];
 
-		snprintf(text, sizeof(text), options[i].kind == CRIER_OPTION_BOOL ? "--[no-]%s" : "--%s ", options[i].name);
+		snprintf(text, sizeof(text), options[i].kind == CRIER_OPTION_BOOL ? "--[no-]%s" : "--%s ",
+			 options[i].name);
 		assert_non_null(strstr(help, text));
 		snprintf(text, sizeof(text), "`--%s`", options[i].name);
 		assert_non_null(strstr(markdown, text));
@@ -463,13 +482,13 @@ static void test_printers_name_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),	      cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_long_values),   cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_positional),    cmocka_unit_test(test_flag_errors),
+		cmocka_unit_test(test_values),	       cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_long_values),    cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_positional),     cmocka_unit_test(test_flag_errors),
 		cmocka_unit_test(test_memory_profile), cmocka_unit_test(test_node_name),
-		cmocka_unit_test(test_relations),     cmocka_unit_test(test_json_round_trip),
-		cmocka_unit_test(test_json_errors),   cmocka_unit_test(test_reload_rules),
-		cmocka_unit_test(test_table),	      cmocka_unit_test(test_printers_name_all),
+		cmocka_unit_test(test_relations),      cmocka_unit_test(test_json_round_trip),
+		cmocka_unit_test(test_json_errors),    cmocka_unit_test(test_reload_rules),
+		cmocka_unit_test(test_table),	       cmocka_unit_test(test_printers_name_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

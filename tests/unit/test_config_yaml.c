@@ -102,14 +102,16 @@ static const struct {
 	{"resources: {a: [1]}\n", "crier.yaml:1:16: resources: one value is expected here, not a list"},
 	{"resources:\n  a b: c\n",
 	 "crier.yaml:2:3: resources: 'a b=c': a key is 1 to 63 of letters, digits, '.', '_' and '-'"},
-	{"filter-pods:\n  - !web\n", "crier.yaml:2:5: filter-pods: YAML reads !web as a tag; put it in quotes"},
+	{"filter-pods:\n  - !web\n",
+	 "crier.yaml:2:5: filter-pods: YAML reads !web as a tag; put it in quotes"},
 	{"redact:\n  - *pass\n", "crier.yaml:2:5: redact: YAML reads *pass as a reference; put it in quotes"},
 	{"node-name: \"a\\0b\"\n", "crier.yaml:1:12: node-name: holds a NUL byte"},
 	{"- a\n", "crier.yaml:1:1: a mapping of options is expected: 'key: value'"},
 	{"word\n", "crier.yaml:1:1: a mapping of options is expected: 'key: value'"},
 	{"hold-age: 1s\n---\nhold-age: 2s\n", "crier.yaml:2:1: a second document; one is read"},
 	{"hold-age: \"1s\n", "crier.yaml:2:1: not valid YAML: found unexpected end of stream"},
-	{"node-name: b: c\n", "crier.yaml:1:13: not valid YAML: mapping values are not allowed in this context"},
+	{"node-name: b: c\n",
+	 "crier.yaml:1:13: not valid YAML: mapping values are not allowed in this context"},
 	{"\thold-age: 1s\n", "crier.yaml:1:1: not valid YAML: found character that cannot start any token"},
 	{"hold-age: 1s\xff\n", "crier.yaml: byte 12: not valid YAML: invalid leading UTF-8 octet"},
 	{"[a]: 1\n", "crier.yaml:1:1: key: one value is expected here, not a list"},
@@ -154,8 +156,9 @@ static void test_bounds(void **state)
 
 static void test_flags_win(void **state)
 {
-	char *argv[] = {(char *)(uintptr_t) "--hold-age", (char *)(uintptr_t) "3s", (char *)(uintptr_t) "--label",
-			(char *)(uintptr_t) "c", (char *)(uintptr_t) "--config", (char *)(uintptr_t) "crier.yaml"};
+	char *argv[] = {(char *)(uintptr_t) "--hold-age", (char *)(uintptr_t) "3s",
+			(char *)(uintptr_t) "--label",	  (char *)(uintptr_t) "c",
+			(char *)(uintptr_t) "--config",	  (char *)(uintptr_t) "crier.yaml"};
 	struct crier_config config;
 	struct crier_err err = {0};
 	int rest;
@@ -203,8 +206,9 @@ static void test_reload(void **state)
 	memset(&next, 0x5a, sizeof(next));
 	write_file("exit-wait: soon\n", 16);
 	assert_int_equal(crier_config_reload(&config, &next, &err), -EINVAL);
-	assert_string_equal(err.message,
-			    "crier.yaml:1:12: exit-wait: 'soon' is not a duration; write it like 500ms, 30s, 5m or 1h");
+	assert_string_equal(
+		err.message,
+		"crier.yaml:1:12: exit-wait: 'soon' is not a duration; write it like 500ms, 30s, 5m or 1h");
 	write_file("pressure-enter-ratio: 0.5\n", 26);
 	assert_int_equal(crier_config_reload(&config, &next, &err), -EINVAL);
 	assert_string_equal(err.message, "pressure-exit-ratio: 0.8 is not below pressure-enter-ratio 0.5");
@@ -227,7 +231,8 @@ static void test_default_file(void **state)
 	live = malloc(len + 1);
 	len = 0;
 	for (char *c = text; *c; c++)
-		if (!(*c == '#' && c[1] != ' ' && (c == text || c[-1] == '\n')) && !(*c == '#' && c[1] == ' ' && c[2] == ' '))
+		if (!(*c == '#' && c[1] != ' ' && (c == text || c[-1] == '\n')) &&
+		    !(*c == '#' && c[1] == ' ' && c[2] == ' '))
 			live[len++] = *c;
 	assert_int_equal(crier_config_init(&defaults), 0);
 	expected = crier_config_to_json(&defaults);
@@ -252,8 +257,9 @@ static void test_default_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),	  cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_flags_win), cmocka_unit_test(test_reload), cmocka_unit_test(test_default_file),
+		cmocka_unit_test(test_good),   cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_flags_win),
+		cmocka_unit_test(test_reload), cmocka_unit_test(test_default_file),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -10,8 +10,8 @@
 
 #include "crier/filter.h"
 
-#define PASS CRIER_VERDICT_PASS
-#define DROP CRIER_VERDICT_FILTERED
+#define PASS  CRIER_VERDICT_PASS
+#define DROP  CRIER_VERDICT_FILTERED
 #define UNDET CRIER_VERDICT_UNDETERMINED
 
 static struct crier_filter *filter_of(const char *const *settings)
@@ -39,11 +39,16 @@ static void test_pattern(void **state)
 		const char *pattern, *text;
 		bool matches;
 	} rows[] = {
-		{"", "", true},		 {"", "a", false},	   {"*", "", true},	    {"*", "abc", true},
-		{"a", "a", true},	 {"a", "A", false},	   {"a", "ab", false},	    {"?", "a", true},
-		{"?", "", false},	 {"a*c", "abbc", true},	   {"a*c", "abcd", false},  {"a*b*c", "axbxbxc", true},
-		{"*ab", "aab", true},	 {"**", "x", true},	   {"a?c*", "abc", true},   {"*.*", "process.exec", true},
-		{"prod*", "prod", true}, {"*-x?", "web-xy", true}, {"*a", "b", false},
+		{"", "", true},		 {"", "a", false},
+		{"*", "", true},	 {"*", "abc", true},
+		{"a", "a", true},	 {"a", "A", false},
+		{"a", "ab", false},	 {"?", "a", true},
+		{"?", "", false},	 {"a*c", "abbc", true},
+		{"a*c", "abcd", false},	 {"a*b*c", "axbxbxc", true},
+		{"*ab", "aab", true},	 {"**", "x", true},
+		{"a?c*", "abc", true},	 {"*.*", "process.exec", true},
+		{"prod*", "prod", true}, {"*-x?", "web-xy", true},
+		{"*a", "b", false},
 	};
 	char many[4096];
 
@@ -126,7 +131,10 @@ static void test_exits(void **state)
 		{3, CRIER_UNKNOWN_U64, 0, 0, {DROP, PASS, PASS, DROP, PASS}},
 		{CRIER_UNKNOWN_I64, 11, 0, 0, {DROP, PASS, PASS, DROP, PASS}},
 		{0, CRIER_UNKNOWN_U64, 1, 0, {DROP, PASS, PASS, DROP, PASS}},
-		{CRIER_UNKNOWN_I64, CRIER_UNKNOWN_U64, CRIER_UNKNOWN_BOOL, CRIER_UNKNOWN_BOOL,
+		{CRIER_UNKNOWN_I64,
+		 CRIER_UNKNOWN_U64,
+		 CRIER_UNKNOWN_BOOL,
+		 CRIER_UNKNOWN_BOOL,
 		 {DROP, UNDET, PASS, DROP, PASS}},
 	};
 
@@ -259,7 +267,11 @@ static void test_patterns(void **state)
 		{{"min-severity", "warn"}, CRIER_TYPE_CONTAINER_STARTED, DROP, DROP, DROP},
 		{{"min-severity", "info"}, CRIER_TYPE_CONTAINER_STARTED, PASS, PASS, PASS},
 		/* one dimension decides against, another is not known: against */
-		{{"filter-namespace", "web", "filter-process", "x"}, CRIER_TYPE_PROCESS_EXEC, DROP, UNDET, DROP},
+		{{"filter-namespace", "web", "filter-process", "x"},
+		 CRIER_TYPE_PROCESS_EXEC,
+		 DROP,
+		 UNDET,
+		 DROP},
 		/* node events have no pod by nature */
 		{{"filter-namespace", "shop"}, CRIER_TYPE_NODE_MEMORY_PRESSURE, DROP, DROP, DROP},
 		{{"filter-namespace", "!shop"}, CRIER_TYPE_NODE_MEMORY_PRESSURE, PASS, PASS, PASS},
@@ -273,8 +285,13 @@ static void test_patterns(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		const char *settings[] = {"profile", "full", rows[i].settings[0], rows[i].settings[1], rows[i].settings[2],
-					  rows[i].settings[3], NULL};
+		const char *settings[] = {"profile",
+					  "full",
+					  rows[i].settings[0],
+					  rows[i].settings[1],
+					  rows[i].settings[2],
+					  rows[i].settings[3],
+					  NULL};
 		struct crier_filter *filter = filter_of(settings);
 		enum crier_verdict known, unknown, host;
 
@@ -285,8 +302,8 @@ static void test_patterns(void **state)
 		scene.event.attribution.status = CRIER_ATTRIBUTION_HOST;
 		host = crier_filter_check(filter, &scene.event);
 		if (known != rows[i].known || unknown != rows[i].unknown || host != rows[i].host)
-			fail_msg("row %zu (%s %s): known %d, unknown %d, host %d", i, settings[2], settings[3], (int)known,
-				 (int)unknown, (int)host);
+			fail_msg("row %zu (%s %s): known %d, unknown %d, host %d", i, settings[2],
+				 settings[3], (int)known, (int)unknown, (int)host);
 		crier_filter_free(filter);
 	}
 }
@@ -306,7 +323,8 @@ static void test_event_severity(void **state)
 
 static void test_sandbox_has_no_name(void **state)
 {
-	const char *only[] = {"filter-container", "app", NULL}, *without[] = {"filter-container", "!app", NULL};
+	const char *only[] = {"filter-container", "app", NULL},
+		   *without[] = {"filter-container", "!app", NULL};
 	struct crier_filter *filter = filter_of(only);
 	struct scene scene;
 
@@ -326,9 +344,9 @@ static void test_sandbox_has_no_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pattern),	 cmocka_unit_test(test_profile_types),
-		cmocka_unit_test(test_exits),	 cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_probes),	 cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_pattern),	       cmocka_unit_test(test_profile_types),
+		cmocka_unit_test(test_exits),	       cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_probes),	       cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_event_severity), cmocka_unit_test(test_sandbox_has_no_name),
 	};
 

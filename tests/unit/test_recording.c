@@ -14,8 +14,8 @@
 
 #include "crier/input.h"
 
-#define HEADER_BYTES	16
-#define FRAME_OVERHEAD	20 /* length, type, time, checksum */
+#define HEADER_BYTES   16
+#define FRAME_OVERHEAD 20 /* length, type, time, checksum */
 
 static char folder[] = "/tmp/crier-recording-XXXXXX";
 
@@ -52,8 +52,8 @@ static size_t write_frames(const char *path)
 
 	assert_int_equal(crier_recording_create(path, true, &writer, &err), 0);
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(frames); i++) {
-		assert_int_equal(crier_recording_write(writer, frames[i].type, frames[i].now_ns, frames[i].payload,
-						       strlen(frames[i].payload)),
+		assert_int_equal(crier_recording_write(writer, frames[i].type, frames[i].now_ns,
+						       frames[i].payload, strlen(frames[i].payload)),
 				 0);
 		size += FRAME_OVERHEAD + strlen(frames[i].payload);
 	}
@@ -154,7 +154,9 @@ static void test_cut_at_every_byte(void **state)
 		if (cut == boundary) { /* between frames: a recording that was broken off is a recording */
 			assert_int_equal(r, 0);
 			assert_int_equal(count, next);
-			boundary += next < CRIER_ARRAY_SIZE(frames) ? FRAME_OVERHEAD + strlen(frames[next].payload) : 0;
+			boundary += next < CRIER_ARRAY_SIZE(frames)
+					    ? FRAME_OVERHEAD + strlen(frames[next].payload)
+					    : 0;
 			next++;
 			continue;
 		}
@@ -199,7 +201,8 @@ static void test_messages(void **state)
 		const char *message;
 	} rows[] = {
 		{0, "X", 1, "b.rec: byte 0: not a recording of crier (it does not begin with CRIERREC)"},
-		{8, "\2", 1, "b.rec: byte 8: format version 2, this crier reads 1; replay it with the crier that made it"},
+		{8, "\2", 1,
+		 "b.rec: byte 8: format version 2, this crier reads 1; replay it with the crier that made it"},
 		{12, "\1\2\3\4", 4, "b.rec: byte 12: made on a machine of the other byte order"},
 		{16, "\xff\xff\xff\xff", 4,
 		 "b.rec: byte 16: a frame of 4294967295 bytes, at most 2097152 are allowed: the file is corrupt"},
@@ -271,13 +274,15 @@ static void test_disk_full(void **state)
 	assert_int_equal(crier_recording_create("b.rec", true, &writer, &err), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	for (int i = 0; i < 4; i++)
-		errors += crier_recording_write(writer, CRIER_INPUT_MAIL, 1, big, CRIER_INPUT_PAYLOAD_MAX) == -EFBIG;
+		errors += crier_recording_write(writer, CRIER_INPUT_MAIL, 1, big, CRIER_INPUT_PAYLOAD_MAX) ==
+			  -EFBIG;
 	assert_int_equal(errors, 1);
 	assert_int_equal(crier_recording_close(writer, &err), -EFBIG);
 	assert_string_equal(err.message, "b.rec: the recording is not complete: File too large");
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(crier_recording_create("b.rec", true, &writer, &err), 0);
-	assert_int_equal(crier_recording_write(writer, CRIER_INPUT_MAIL, 1, big, CRIER_INPUT_PAYLOAD_MAX + 1), -EMSGSIZE);
+	assert_int_equal(crier_recording_write(writer, CRIER_INPUT_MAIL, 1, big, CRIER_INPUT_PAYLOAD_MAX + 1),
+			 -EMSGSIZE);
 	assert_int_equal(crier_recording_close(writer, &err), -EMSGSIZE);
 	free(big);
 }
@@ -285,10 +290,10 @@ static void test_disk_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),	 cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_round_trip),	  cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_flip_every_bit),
-		cmocka_unit_test(test_messages),	 cmocka_unit_test(test_unknown_type),
-		cmocka_unit_test(test_refused_files),	 cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_messages),	  cmocka_unit_test(test_unknown_type),
+		cmocka_unit_test(test_refused_files),	  cmocka_unit_test(test_disk_full),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

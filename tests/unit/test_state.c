@@ -42,8 +42,12 @@ static void write_text(const char *text)
 static void test_round_trip(void **state)
 {
 	char ids[2][CRIER_ID_MAX] = {"3f9c", "be41"};
-	struct crier_state out = {.instance = "3b1d9c20", .boot_id = "5f0c6a1e-0000-4000-8000-000000000000",
-				  .last_seq = 118204, .ended_at = 1767586327123456789, .clean = true, .exited = ids,
+	struct crier_state out = {.instance = "3b1d9c20",
+				  .boot_id = "5f0c6a1e-0000-4000-8000-000000000000",
+				  .last_seq = 118204,
+				  .ended_at = 1767586327123456789,
+				  .clean = true,
+				  .exited = ids,
 				  .exited_count = 2};
 	struct crier_state in;
 	struct crier_err err = {0};
@@ -71,7 +75,11 @@ static void test_only_the_last_exits(void **state)
 {
 	size_t count = CRIER_STATE_EXITED_MAX + 10;
 	char(*ids)[CRIER_ID_MAX] = calloc(count, sizeof(*ids));
-	struct crier_state out = {.instance = "3b1d9c20", .boot_id = "5f0c", .exited = ids, .exited_count = count}, in;
+	struct crier_state out = {.instance = "3b1d9c20",
+				  .boot_id = "5f0c",
+				  .exited = ids,
+				  .exited_count = count},
+			   in;
 	struct crier_err err = {0};
 
 	(void)state;
@@ -98,8 +106,8 @@ static void test_missing_is_none(void **state)
 }
 
 #define WHOLE(instance, boot, seq, ended, clean, exited)                                                     \
-	"{\"instance\":" instance ",\"boot_id\":" boot ",\"last_seq\":" seq ",\"ended_at\":" ended ",\"clean\":" clean       \
-	",\"exited\":" exited "}"
+	"{\"instance\":" instance ",\"boot_id\":" boot ",\"last_seq\":" seq ",\"ended_at\":" ended           \
+	",\"clean\":" clean ",\"exited\":" exited "}"
 
 static const char *const damaged[] = {
 	"",
@@ -132,8 +140,9 @@ static void test_damaged(void **state)
 		write_text(damaged[i]);
 		memset(&in, 0x5a, sizeof(in));
 		assert_int_equal(crier_state_read("state.json", &in, &err), -EBADMSG);
-		assert_string_equal(err.message,
-				    "state.json: the state file is damaged; the gap since the last run is not known");
+		assert_string_equal(
+			err.message,
+			"state.json: the state file is damaged; the gap since the last run is not known");
 		assert_string_equal(in.instance, "");
 		assert_null(in.exited);
 	}
@@ -148,11 +157,13 @@ static void test_refused_files(void **state)
 	unlink("state.json");
 	assert_int_equal(symlink("elsewhere", "state.json"), 0);
 	assert_int_equal(crier_state_read("state.json", &in, &err), -ELOOP);
-	assert_int_equal(crier_state_write("state.json", &out, &err), 0); /* replaces the link, does not follow it */
+	assert_int_equal(crier_state_write("state.json", &out, &err),
+			 0); /* replaces the link, does not follow it */
 	assert_int_equal(access("elsewhere", F_OK), -1);
 	assert_int_equal(crier_state_read(".", &in, &err), -EINVAL);
 	assert_int_equal(crier_state_write("state.json/x", &out, &err), -ENOTDIR);
-	assert_string_equal(err.message, "state.json/x: cannot write the state file: Not a directory; set --state-file");
+	assert_string_equal(err.message,
+			    "state.json/x: cannot write the state file: Not a directory; set --state-file");
 	assert_int_equal(truncate("state.json", CRIER_STATE_FILE_MAX + 1), 0);
 	assert_int_equal(crier_state_read("state.json", &in, &err), -EFBIG);
 }
