@@ -206,6 +206,7 @@ static int look_and_print(struct look *look)
 		crier_error("%s", err.message);
 		code = CRIER_EXIT_DEGRADED;
 	}
+	crier_ps_read_bundles(look->index, look->config);
 	if (ask_runtime(look) < 0) {
 		crier_warn("%s; names are missing", look->reason);
 		code = CRIER_EXIT_DEGRADED;

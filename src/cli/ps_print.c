@@ -8,7 +8,9 @@
 #include "ps.h"
 #include "verb.h"
 
-enum { NAMESPACE, POD, CONTAINER, TYPE, ID, STATE, PID, RESTARTS, MEMORY, CGROUP, SOURCE, COLUMN_COUNT };
+enum { NAMESPACE, POD, CONTAINER, TYPE, ID, STATE, PID, RESTARTS, MEMORY, CGROUP, SOURCE, UID, COLUMN_COUNT };
+/* The table has the columns before UID; there a uid stands for a pod without a name. */
+#define SHOWN UID
 
 static const struct {
 	const char *title, *key;
@@ -25,6 +27,7 @@ static const struct {
 	[MEMORY] = {"MEMORY", "memory_limit_bytes", true},
 	[CGROUP] = {"CGROUP", "cgroup_id", false},
 	[SOURCE] = {"SOURCE", "source", false},
+	[UID] = {"", "pod_uid", false},
 };
 
 #define CELL_MAX 256
@@ -61,9 +64,16 @@ static void fill(struct row *row, const struct crier_container *container)
 {
 	const struct crier_pod *pod = container->pod;
 
+	uint8_t source = container->source;
+
 	*row = (struct row){0};
+	/* A sandbox is its pod: what is known of it was told of the pod. */
+	if (pod && container->type == CRIER_CONTAINER_TYPE_SANDBOX)
+		source = crier_max(source, pod->source);
 	put_slice(row->cell[NAMESPACE], pod ? pod->namespace_ : CRIER_SLICE_NONE);
 	put_slice(row->cell[POD], pod ? pod->name : CRIER_SLICE_NONE);
+	if (pod)
+		put_word(row->cell[UID], pod->uid);
 	put_slice(row->cell[CONTAINER], container->name);
 	put_word(row->cell[TYPE], crier_container_type_names[container->type]);
 	put_word(row->cell[ID], container->id);
@@ -72,7 +82,7 @@ static void fill(struct row *row, const struct crier_container *container)
 	put_number(row->cell[RESTARTS], container->restart_count);
 	put_number(row->cell[MEMORY], container->memory_limit_bytes);
 	put_number(row->cell[CGROUP], container->cgroup_id);
-	put_word(row->cell[SOURCE], crier_source_names[container->source]);
+	put_word(row->cell[SOURCE], crier_source_names[source]);
 }
 
 static bool add_row(void *ctx, struct crier_container *container)
@@ -126,6 +136,8 @@ static void make_readable(struct row *row)
 	struct crier_buf buf;
 
 	row->cell[ID][ID_SHOWN] = '\0';
+	if (!row->cell[POD][0])
+		memcpy(row->cell[POD], row->cell[UID], CELL_MAX);
 	if (crier_parse_u64(crier_slice_of(row->cell[MEMORY]), &bytes) == 0) {
 		crier_buf_init(&buf, row->cell[MEMORY], CELL_MAX - 1);
 		crier_put_bytes(&buf, bytes);
@@ -144,26 +156,26 @@ static void make_readable(struct row *row)
 
 int crier_ps_print_text(struct crier_index *index)
 {
-	size_t width[COLUMN_COUNT];
+	size_t width[SHOWN];
 	struct table table = {0};
 	int code = gather(index, &table);
 
 	if (code != CRIER_EXIT_OK)
 		return code;
-	for (size_t c = 0; c < COLUMN_COUNT; c++)
+	for (size_t c = 0; c < SHOWN; c++)
 		width[c] = strlen(columns[c].title);
 	for (size_t i = 0; i < table.count; i++) {
 		make_readable(&table.rows[i]);
-		for (size_t c = 0; c < COLUMN_COUNT; c++)
+		for (size_t c = 0; c < SHOWN; c++)
 			width[c] = crier_max(width[c], strlen(table.rows[i].cell[c]));
 	}
-	for (size_t c = 0; c < COLUMN_COUNT; c++)
-		printf("%-*s%s", c + 1 < COLUMN_COUNT ? (int)width[c] : 0, columns[c].title,
-		       c + 1 < COLUMN_COUNT ? "  " : "\n");
+	for (size_t c = 0; c < SHOWN; c++)
+		printf("%-*s%s", c + 1 < SHOWN ? (int)width[c] : 0, columns[c].title,
+		       c + 1 < SHOWN ? "  " : "\n");
 	for (size_t i = 0; i < table.count; i++)
-		for (size_t c = 0; c < COLUMN_COUNT; c++)
-			printf("%-*s%s", c + 1 < COLUMN_COUNT ? (int)width[c] : 0, table.rows[i].cell[c],
-			       c + 1 < COLUMN_COUNT ? "  " : "\n");
+		for (size_t c = 0; c < SHOWN; c++)
+			printf("%-*s%s", c + 1 < SHOWN ? (int)width[c] : 0, table.rows[i].cell[c],
+			       c + 1 < SHOWN ? "  " : "\n");
 	free(table.rows);
 	return crier_cli_finish(CRIER_EXIT_OK);
 }
