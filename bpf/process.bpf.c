@@ -83,15 +83,22 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 	struct crier_making making = {.type = CRIER_WIRE_EXEC, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct crier_exec_scratch *scratch;
 	__u32 zero = 0, end, init = 0, pid;
+	bool is_ns_init;
 
-	if (!crier_start(direct, &making, task) || !crier_admit(&making))
-		return 0;
-	scratch = bpf_map_lookup_elem(&crier_scratch, &zero);
-	if (!scratch)
+	if (!crier_start(direct, &making, task))
 		return 0;
 	pid = (__u32)crier_get(direct, task, tgid);
 	if (crier_is_known_init(pid))
 		init = CRIER_TASK_KNOWN_INIT;
+	/* a container's start is told by this exec: it must not drown in what the container does later */
+	crier_task_vpid(direct, crier_get(direct, task, group_leader), pid, &is_ns_init);
+	if (init || is_ns_init)
+		making.ring = CRIER_CLASS_CRITICAL;
+	if (!crier_admit(&making))
+		return 0;
+	scratch = bpf_map_lookup_elem(&crier_scratch, &zero);
+	if (!scratch)
+		return 0;
 	/* whoever called execve, the leader is what remains (de_thread) */
 	crier_fill_task(direct, &scratch->record.task, task, pid, making.cgroup_id, init);
 	scratch->record.flags = 0;

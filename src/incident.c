@@ -52,6 +52,8 @@ static bool belongs(const struct crier_incident_item *item, const struct crier_i
 
 	if (age(fact->now_ns, then->now_ns) > window_of(then))
 		return false;
+	if (then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE && then->now_ns > fact->now_ns)
+		return false; /* sampled later than what it would explain */
 	if (same_process(then->key, fact->key))
 		return true;
 	switch (fact->type) {
@@ -89,6 +91,28 @@ struct crier_incident *crier_incident_find(struct crier_incidents *set, const st
 	return best;
 }
 
+/* The story of the container itself must not be pushed out by its workers' ends. */
+static bool is_containers_story(const struct crier_incident *incident)
+{
+	for (size_t k = 0; k < incident->count; k++) {
+		const struct crier_incident_fact *fact = &incident->items[k].fact;
+
+		if (fact->is_init || fact->is_stop || fact->type == CRIER_TYPE_CONTAINER_OOM)
+			return true;
+	}
+	return false;
+}
+
+/* Does `a` make room before `b`? Free ones first, then workers' stories, then the oldest. */
+static bool gives_way(const struct crier_incident *a, const struct crier_incident *b)
+{
+	if (!a->id || !b->id)
+		return !a->id;
+	if (is_containers_story(a) != is_containers_story(b))
+		return !is_containers_story(a);
+	return a->last_ns < b->last_ns;
+}
+
 struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t *counter,
 					   const struct crier_incident_fact *fact)
 {
@@ -97,8 +121,8 @@ struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t
 	if (incident)
 		return incident;
 	incident = &set->open[0];
-	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN && incident->id; i++)
-		if (!set->open[i].id || set->open[i].last_ns < incident->last_ns)
+	for (size_t i = 1; i < CRIER_INCIDENTS_OPEN && incident->id; i++)
+		if (gives_way(&set->open[i], incident))
 			incident = &set->open[i];
 	*incident = (struct crier_incident){.id = ++*counter, .last_ns = fact->now_ns};
 	return incident;

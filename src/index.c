@@ -188,6 +188,19 @@ void crier_index_container_bury(struct crier_index *index, struct crier_containe
 	index->counts.tombstones++;
 }
 
+void crier_index_container_revive(struct crier_index *index, struct crier_container *container)
+{
+	struct container_entry *entry = container_entry_of(container);
+
+	if (!entry->is_tombstone)
+		return;
+	entry->is_tombstone = false;
+	crier_list_remove(&container->by_age);
+	crier_list_append(&index->living, &container->by_age);
+	index->counts.tombstones--;
+	index->counts.containers++;
+}
+
 bool crier_index_is_tombstone(const struct crier_container *container)
 {
 	return crier_container_of(container, struct container_entry, container)->is_tombstone;

@@ -91,6 +91,7 @@ const char *const crier_loss_cause_names[CRIER_LOSS_COUNT + 1] = {
 	[CRIER_LOSS_OUTPUT_BUDGET] = "output_budget",	[CRIER_LOSS_SINK_FULL] = "sink_full",
 	[CRIER_LOSS_HOLD_FULL] = "hold_full",		[CRIER_LOSS_TOO_LONG] = "too_long",
 	[CRIER_LOSS_INVALID_RECORD] = "invalid_record", [CRIER_LOSS_RECURSION] = "recursion",
+	[CRIER_LOSS_UNREAD] = "unread",
 };
 
 const char *const crier_limit_level_names[CRIER_LEVEL_COUNT + 1] = {

@@ -181,7 +181,10 @@ static void put_stop(struct crier_buf *buf, const struct crier_stop *stop)
 	PUT(buf, "stopped: ");
 	crier_story_signal(buf, stop->signal_name, stop->signal);
 	if (crier_known(stop->escalated_to)) {
-		PUT(buf, " ignored, ");
+		if (stop->result && strcmp(stop->result, "ignored") == 0)
+			PUT(buf, " ignored, ");
+		else
+			PUT(buf, " did not end it, ");
 		crier_story_signal(buf, stop->escalated_name, stop->escalated_to);
 		if (crier_known(stop->after_ms)) {
 			PUT(buf, " after ");
@@ -276,7 +279,7 @@ void crier_story_start(struct crier_buf *buf, const struct crier_event *event,
 	} else if (restart == 0) {
 		PUT(buf, "first start");
 	} else {
-		PUT(buf, "started");
+		PUT(buf, "init runs");
 	}
 	if (previous->container_id.len) {
 		PUT(buf, ", ");

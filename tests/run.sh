@@ -51,6 +51,7 @@ suite_unit() {
 suite_golden() { with_ctest dev golden golden; }
 suite_integration() {
 	build/dev/tests/integration/cgroup_node || true # says what failed in its own lines
+	tests/integration/cli.sh build/dev/crier || true
 	CRI_DRIVER=$root/build/dev/tests/integration/cri_driver tests/integration/run.sh
 }
 suite_e2e() { "$python" tests/e2e/run.py; }

@@ -236,6 +236,7 @@ enum crier_observed {
 struct crier_stop {
 	uint64_t signal; /* the first stop signal, a number */
 	const char *signal_name;
+	const char *result; /* "delivered" (a handler ran, or none is set) or "ignored" */
 	struct crier_slice sender_comm;
 	uint64_t sender_pid;
 	uint64_t escalated_to;
@@ -496,6 +497,7 @@ enum crier_loss_cause {
 	CRIER_LOSS_HOLD_FULL,	   /* a bounded queue was full and the event could not even leave partial */
 	CRIER_LOSS_TOO_LONG,	   /* a line above 16,000 bytes after every cut */
 	CRIER_LOSS_INVALID_RECORD,
+	CRIER_LOSS_UNREAD, /* submitted by the kernel and never read from the ring */
 	CRIER_LOSS_RECURSION, /* a kernel program missed a run: the count is of runs */
 	CRIER_LOSS_COUNT,
 };

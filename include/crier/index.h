@@ -116,6 +116,8 @@ int crier_index_container_add(struct crier_index *index, struct crier_slice id, 
 
 /** To the tombstones: kept tombstone_age_ns; above the bound the oldest goes at once. Idempotent. */
 void crier_index_container_bury(struct crier_index *index, struct crier_container *container, uint64_t now_ns);
+/** Back from the tombstones: it was buried too early. Idempotent; may exceed the bound of living ones by as many. */
+void crier_index_container_revive(struct crier_index *index, struct crier_container *container);
 bool crier_index_is_tombstone(const struct crier_container *container);
 
 /** Name and version of the runtime, copied, for all containers that the CRI told of. @return 0 or -ENOMEM */

@@ -24,6 +24,7 @@
 #define STATE_HEARTBEAT_NS  (10 * SECOND_NS)
 #define STATE_EXITED_NS	    (SECOND_NS / 2)
 #define STOP_DRAIN_TURNS    1000
+#define LAST_LINES_ROOM	    (256 * 1024)
 
 uint64_t crier_agent_now(void)
 {
@@ -168,6 +169,9 @@ static void read_config_again(struct crier_agent *agent)
 
 	crier_agent_feed_text(agent, CRIER_INPUT_CONFIG, json);
 	crier_log_set_level(next->log_level);
+	crier_agent_set_control(next, crier_probe_control(agent->probe));
+	if (agent->cri)
+		crier_cri_reconcile(agent->cri); /* labels are chosen when pods are told */
 	if (agent->reloaded) {
 		crier_config_done(agent->reloaded);
 		free(agent->reloaded);
@@ -218,11 +222,8 @@ static const char *output_name(const struct crier_agent *agent)
 static void on_sink(struct crier_agent *agent)
 {
 	int error = 0;
-	uint64_t value;
-	enum crier_sink_state state = crier_sink_state(agent->sink, &error);
+	enum crier_sink_state state = crier_sink_state(agent->sink, &error); /* clears its descriptor */
 
-	if (read(crier_sink_fd(agent->sink), &value, sizeof(value)) < 0 && errno != EAGAIN)
-		crier_debug("sink: eventfd: %s", strerror(errno));
 	if (state == agent->sink_state)
 		return;
 	agent->sink_state = state;
@@ -283,6 +284,18 @@ static void wait_events(struct crier_agent *agent, int timeout_ms)
 	}
 }
 
+/*
+ * Nothing was there, and still the rings will not be armed: either something came in between, or a producer was interrupted
+ * in the middle of a record. Look again at once; the second time in a row wait a moment rather than spin.
+ */
+static uint64_t refused_until(struct crier_agent *agent)
+{
+	bool again = agent->arm_refused;
+
+	agent->arm_refused = true;
+	return crier_agent_now() + (again ? MS_NS : 0);
+}
+
 static void loop(struct crier_agent *agent)
 {
 	while (!agent->stop_reason) {
@@ -290,15 +303,30 @@ static void loop(struct crier_agent *agent)
 		bool draining = turn(agent, &more);
 		uint64_t due_ns = crier_pipeline_deadline(agent->pipeline);
 
-		if (more || (!draining && !crier_probe_arm(agent->probe)))
-			more = true; /* something came between the turn and the arming: look for signals, do not sleep */
 		if (draining)
 			due_ns = crier_min(due_ns, crier_agent_now() + agent->config->drain_interval_ms * MS_NS);
+		if (!draining && !crier_probe_arm(agent->probe))
+			due_ns = crier_min(due_ns, refused_until(agent));
+		else
+			agent->arm_refused = false;
 		if (has_untold_exits(agent))
 			due_ns = crier_min(due_ns, crier_agent_now() + STATE_EXITED_NS);
 		set_timer(agent, due_ns);
 		wait_events(agent, more ? 0 : -1);
 	}
+}
+
+/* The last lines, losses among them, deserve that a slow reader is waited for, within the deadline. */
+static void wait_for_room(struct crier_agent *agent)
+{
+	const struct timespec pause = {.tv_nsec = 10 * (long)MS_NS};
+	uint64_t end_ns = crier_agent_now() + agent->config->stop_deadline_ms * MS_NS / 2;
+	int error;
+
+	while (crier_sink_room(agent->sink) < LAST_LINES_ROOM && crier_agent_now() < end_ns &&
+	       crier_sink_state(agent->sink, &error) != CRIER_SINK_CLOSED)
+		nanosleep(&pause, NULL);
+	feed_room(agent);
 }
 
 /* Stop the hooks, drain what they left, flush what waits, say good-bye. */
@@ -317,11 +345,11 @@ static void finish(struct crier_agent *agent)
 	}
 	feed_mails(agent);
 	crier_agent_counters(agent);
-	feed_room(agent);
+	wait_for_room(agent);
 	crier_agent_feed_text(agent, CRIER_INPUT_STOP, text);
 	size_t left = crier_sink_close(agent->sink, (uint32_t)agent->config->stop_deadline_ms);
 
-	if (left)
+	if (left && agent->fault == 0)
 		crier_warn("%s: %zu bytes were not taken within %llu ms and are lost", output_name(agent), left,
 			   (unsigned long long)agent->config->stop_deadline_ms);
 	crier_agent_save_state(agent, true);

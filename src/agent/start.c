@@ -227,6 +227,14 @@ static uint32_t wanted_types(const struct crier_config *config)
 	return mask;
 }
 
+void crier_agent_set_control(const struct crier_config *config, struct crier_wire_control *control)
+{
+	control->event_mask = wanted_types(config);
+	control->args_max = config->process_args ? CRIER_WIRE_ARGS_MAX : 0;
+	control->bulk_rate = (uint32_t)config->event_rate;
+	control->critical_rate = (uint32_t)config->critical_rate;
+}
+
 static int open_probe(struct crier_agent *agent, struct crier_err *err)
 {
 	const struct crier_config *config = agent->config;
@@ -238,15 +246,11 @@ static int open_probe(struct crier_agent *agent, struct crier_err *err)
 		.primary_hierarchy_id = agent->start.layout.primary_hierarchy_id,
 		.primary_is_v2 = agent->start.layout.primary_is_v2,
 		.wanted_events = crier_profile_probes(config->profile),
-		.control = {
-			.event_mask = wanted_types(config),
-			.args_max = config->process_args ? CRIER_WIRE_ARGS_MAX : 0,
-			.bulk_rate = (uint32_t)config->event_rate,
-			.critical_rate = (uint32_t)config->critical_rate,
-			.self_pid = (uint32_t)getpid(),
-		},
+		.control.self_pid = (uint32_t)getpid(),
 	};
 	int r = 0;
+
+	crier_agent_set_control(config, &options.control);
 
 	for (size_t i = 0; r == 0 && i < config->hooks.count; i++)
 		r = crier_probe_parse_hook(config->hooks.items[i], options.forced_kinds, err);
@@ -300,7 +304,10 @@ static json_t *hooks_json(struct crier_agent *agent, json_t *degraded)
 		}
 		json_array_append_new(hooks, json_pack("{s:s, s:s*, s:s*}", "event", report->event, "chosen", chosen,
 						       "refused", refused[0] ? refused : NULL));
-		if (!report->served && i != CRIER_PROBE_OOM_CONTROL) {
+		if (!report->served && i == CRIER_PROBE_OOM_CONTROL) {
+			degrade(degraded, "no hook shows the kernel's oom_control: the limit's owner is found by OOM counts",
+				"use a kernel with fentry or kprobes");
+		} else if (!report->served) {
 			char what[256];
 
 			snprintf(what, sizeof(what), "no hook serves %s", report->event);

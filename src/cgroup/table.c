@@ -241,6 +241,8 @@ static void reuse(struct crier_cgroup_table *table, struct entry *entry, uint64_
 {
 	struct crier_cgroup *cgroup = &entry->cgroup;
 
+	if (table->on_evict)
+		table->on_evict(table->on_evict_ctx, cgroup);
 	leave_path_map(table, entry);
 	leave_memory_map(table, cgroup);
 	if (cgroup->removed_ns) {

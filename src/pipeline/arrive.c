@@ -44,6 +44,8 @@ static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgrou
 
 	if (!life)
 		return;
+	if (cgroup->container != life->container)
+		life->cgroups++;
 	cgroup->container = life->container;
 	crier_meta_clear(&p->message);
 	meta->id = facts->container_id;
@@ -109,20 +111,37 @@ static void arrive_mkdir(struct crier_pipeline *p, const struct crier_decoded *d
 		classify(p, cgroup);
 }
 
-/* Which init a container has is learnt from the runtime or its bundle; until then from who executes first. */
+/*
+ * Is this exec the container's init? Sure: the pid that the runtime or its bundle states, or pid 1 of a namespace below the
+ * host's. Others execute inside the cgroup before init does: runc's copy of itself, OCI hooks (nvidia-ctk, ldconfig). Where
+ * nothing states a pid (a pod in the host's pid namespace, no bundle), the first exec ever seen is the best guess.
+ */
+static bool is_init_exec(struct crier_pipeline *p, struct crier_life *life, const struct crier_decoded *d)
+{
+	const struct crier_wire_task *task = &d->exec->task;
+	bool first = !life->exec_seen;
+	uint64_t stated;
+
+	if (crier_slice_starts(d->filename, CRIER_SLICE("/proc/self/")) || crier_slice_starts(d->filename, CRIER_SLICE("/dev/fd/")))
+		return false;
+	life->exec_seen = true;
+	if (life->container->init_pid != CRIER_UNKNOWN_U64)
+		return life->container->init_pid == task->pid;
+	if (task->flags & CRIER_TASK_NS_INIT)
+		return true;
+	if (crier_life_read_init_pid(p, life, &stated))
+		return stated == task->pid;
+	return first;
+}
+
 static void note_exec(struct crier_pipeline *p, struct crier_life *life, const struct crier_decoded *d)
 {
 	const struct crier_wire_task *task = &d->exec->task;
-	struct crier_container *container = life->container;
 
-	if (container->phase >= CRIER_PHASE_CONTAINER_RUNNING || life->preexisting)
+	if (life->container->phase >= CRIER_PHASE_CONTAINER_RUNNING || life->preexisting)
 		return;
-	if (container->init_pid != CRIER_UNKNOWN_U64 && container->init_pid != task->pid)
-		return;
-	/* runc copies itself into a memfd and executes that inside the container's cgroup: not init's own program */
-	if (crier_slice_starts(d->filename, CRIER_SLICE("/proc/self/")) || crier_slice_starts(d->filename, CRIER_SLICE("/dev/fd/")))
-		return;
-	crier_life_set_init(p, life, task->pid, task->start_boottime_ns);
+	if (is_init_exec(p, life, d))
+		crier_life_set_init(p, life, task->pid, task->start_boottime_ns);
 }
 
 /* Last resorts for an id that was never told: the process itself knows its path, while it lives. */
@@ -138,16 +157,22 @@ static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_i
 	}
 	if (cgroup_id == 0 || ++p->proc_lookups > PROC_LOOKUPS_PER_SECOND)
 		return NULL;
-	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", p->config->host_root, pid);
+	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", crier_host_root(p), pid);
 	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
 		return NULL;
 
 	struct crier_slice found;
 	char absolute[CRIER_CGROUP_PATH_MAX];
+	char proof[CRIER_CGROUP_PATH_MAX + 320];
+	uint64_t inode;
 
 	if (!crier_proc_cgroup_parse((struct crier_slice){p->file, len}, p->start.layout.primary_hierarchy_id, &found))
 		return NULL;
 	found = crier_cgroup_absolute(p->start.layout.namespace_root, found, absolute, sizeof(absolute));
+	/* the process may have moved since, or its pid be another's: the directory itself must have this id */
+	snprintf(proof, sizeof(proof), "%s%.*s", p->start.layout.primary_root, (int)found.len, found.ptr);
+	if (p->host.inode(p->host.ctx, proof, &inode) < 0 || inode != cgroup_id)
+		return NULL;
 	if (crier_cgroup_add(p->cgroups, cgroup_id, 0, found, &cgroup) < 0)
 		return NULL;
 	classify(p, cgroup);
@@ -212,10 +237,27 @@ static void forward(struct crier_pipeline *p, const struct crier_decoded *d, con
 			return;
 		}
 		/* a bound is reached: the queue goes as it is, this record behind it, nothing is dropped */
-		subject.life->missing = CRIER_META_OK;
+		subject.life->hold_full = true;
 		crier_life_settle(p, subject.life);
 	}
 	crier_process_record(p, d, subject, 0);
+}
+
+/* It was generated and fed, and it ends here: the sum must still be exact. */
+static void count_invalid(struct crier_pipeline *p, const void *bytes, size_t len)
+{
+	const struct crier_wire_header *header = bytes;
+	enum crier_wire_class ring = CRIER_CLASS_BULK;
+
+	p->invalid++;
+	if (len >= sizeof(*header) && header->ring < CRIER_CLASS_COUNT) {
+		ring = (enum crier_wire_class)header->ring;
+		if (crier_wire_is_event(header->type)) {
+			p->account[ring].received++;
+			p->account[ring].lost++;
+		}
+	}
+	crier_output_lost(p, CRIER_LOSS_INVALID_RECORD, ring, 1, p->now_ns);
 }
 
 void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len)
@@ -223,8 +265,7 @@ void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len
 	struct crier_decoded d;
 
 	if (crier_decode(bytes, len, &d) < 0) {
-		p->invalid++;
-		crier_output_lost(p, CRIER_LOSS_INVALID_RECORD, CRIER_CLASS_BULK, 1, p->now_ns);
+		count_invalid(p, bytes, len);
 		return;
 	}
 	if (crier_wire_is_event(d.header->type))

@@ -8,6 +8,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#define STOP_SLACK_S 60
+#define STOP_LIMIT_S 600 /* where no grace period is known, and for absurd ones */
+
 static bool runtime_has_answered(const struct crier_container *container)
 {
 	return container->cri_state == CRIER_STATE_EXITED;
@@ -43,7 +46,8 @@ static enum crier_exit_cause cause_of(const struct crier_life *life)
 {
 	const struct crier_death *death = &life->death;
 
-	if (death->by_init && (life->started_told || life->preexisting)) {
+	/* init's own end is the kernel's word; before it executed its program it was the runtime's helper that ended */
+	if (death->by_init && (life->started_told || life->preexisting || death->executed)) {
 		if (death->oom)
 			return CRIER_EXIT_CAUSE_OOM;
 		return WIFSIGNALED((int)death->status) ? CRIER_EXIT_CAUSE_SIGNAL : CRIER_EXIT_CAUSE_EXIT;
@@ -69,15 +73,25 @@ static void fill_kernel(struct crier_data_exited *data, const struct crier_life 
 	}
 }
 
+/* A stop is over when its grace period is: a signal that was handled days ago ended nothing today. */
+bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns)
+{
+	uint64_t grace_s = life->container->grace_period_s;
+	uint64_t limit_ns = grace_s < STOP_LIMIT_S ? (grace_s + STOP_SLACK_S) * SECOND_NS : STOP_LIMIT_S * SECOND_NS;
+
+	return at_ns < life->stop.last_ns || at_ns - life->stop.last_ns <= limit_ns;
+}
+
 static void fill_stop(struct crier_data_exited *data, const struct crier_life *life)
 {
 	const struct crier_stop_seen *stop = &life->stop;
 	struct crier_stop *out = &data->stop;
 
-	if (!stop->first_ns || life->death.oom)
+	if (!stop->first_ns || life->death.oom || !crier_stop_is_recent(life, life->death.boottime_ns))
 		return;
 	out->signal = stop->first_signal;
 	out->signal_name = crier_signal_name(stop->first_signal);
+	out->result = stop->first_result == 1 ? "ignored" : "delivered";
 	if (stop->sender_pid) {
 		out->sender_pid = stop->sender_pid;
 		out->sender_comm = crier_slice_bounded(stop->sender_comm, sizeof(stop->sender_comm));
@@ -123,11 +137,24 @@ static uint8_t severity_of(const struct crier_container *container, const struct
 		return CRIER_SEVERITY_DEBUG;
 	if (data->cause == CRIER_EXIT_CAUSE_OOM || data->cause == CRIER_EXIT_CAUSE_START_FAILED)
 		return CRIER_SEVERITY_ERROR;
-	if (data->stop.signal != CRIER_UNKNOWN_U64) /* asked for: an escalation is worth a warning, an exit is not */
+	bool asked_for = data->stop.signal != CRIER_UNKNOWN_U64 &&
+			 (data->signal == CRIER_UNKNOWN_U64 || data->signal == data->stop.signal ||
+			  data->signal == data->stop.escalated_to);
+
+	if (asked_for) /* an escalation is worth a warning, an orderly end is not; a crash on the way is a crash */
 		return data->stop.escalated_to != CRIER_UNKNOWN_U64 ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
 	if (data->cause == CRIER_EXIT_CAUSE_SIGNAL || (data->exit_code != 0 && data->exit_code != CRIER_UNKNOWN_I64))
 		return CRIER_SEVERITY_ERROR;
-	return data->cause == CRIER_EXIT_CAUSE_UNKNOWN ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
+	return data->exit_code == CRIER_UNKNOWN_I64 ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
+}
+
+void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life)
+{
+	const struct crier_container *container = life->container;
+
+	life->slot_pending = !container->pod || !container->pod->uid[0] || !container->name.len;
+	if (!life->slot_pending)
+		(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &life->last);
 }
 
 static void remember(struct crier_pipeline *p, struct crier_life *life, const struct crier_data_exited *data,
@@ -146,8 +173,8 @@ static void remember(struct crier_pipeline *p, struct crier_life *life, const st
 	if (data->observed == CRIER_OBSERVED_AFTER_THE_FACT && container->finished_at_ns != CRIER_UNKNOWN_U64)
 		death.exited_at = container->finished_at_ns;
 	memcpy(death.container_id, container->id, sizeof(death.container_id));
-	if (container->pod && container->name.len)
-		(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &death);
+	life->last = death;
+	crier_death_set_slot(p, life);
 	memcpy(p->exited[p->exited_count++ % EXITED_TOLD_MAX], container->id, CRIER_ID_MAX);
 }
 
@@ -203,11 +230,35 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 	if (life->exited_told)
 		return; /* what waited told it */
 	life->exited_told = true;
-	tell(p, life, CRIER_OBSERVED_LIVE);
+	if (life->death.from_runtime && container->finished_at_ns != CRIER_UNKNOWN_U64 &&
+	    container->finished_at_ns > p->emit.unix_offset_ns) {
+		/* the kernel's word was lost: it happened when the runtime says, not when the list came */
+		life->death.boottime_ns =
+			crier_min(container->finished_at_ns - p->emit.unix_offset_ns, life->death.boottime_ns);
+		container->died_ns = life->death.boottime_ns;
+		tell(p, life, CRIER_OBSERVED_AFTER_THE_FACT);
+	} else {
+		tell(p, life, CRIER_OBSERVED_LIVE);
+	}
 	container->phase = CRIER_PHASE_CONTAINER_EXITED;
 	if (container->init_pid != CRIER_UNKNOWN_U64)
 		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
 	crier_life_schedule(p, life);
+}
+
+void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *next)
+{
+	const struct crier_container *container = next->container;
+
+	if (!container->pod || !container->name.len)
+		return;
+	crier_list_each(item, following, &p->busy) {
+		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
+
+		if (life != next && life->dying_until_ns && life->container->pod == container->pod &&
+		    crier_slice_equal(life->container->name, container->name))
+			crier_death_finish(p, life);
+	}
 }
 
 static bool was_told_before(const struct crier_pipeline *p, const char *id)
@@ -225,8 +276,11 @@ static bool was_told_before(const struct crier_pipeline *p, const char *id)
 void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *life)
 {
 	struct crier_container *container = life->container;
-	uint64_t since = p->start.previous_instance[0] ? p->start.previous_ended_at :
-							 p->start.boottime_ns + p->start.unix_offset_ns;
+	/* what the last run had seen but not told when it was killed is younger than its last word by this at most */
+	uint64_t untold_ns = (p->config->exit_wait_ms + p->config->hold_age_ms) * MS_NS + SECOND_NS;
+	uint64_t since = p->start.previous_instance[0] ?
+				 p->start.previous_ended_at - (p->start.previous_clean ? 0 : untold_ns) :
+				 p->start.boottime_ns + p->start.unix_offset_ns;
 
 	if (life->exited_told || life->dying_until_ns)
 		return;

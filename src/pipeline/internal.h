@@ -26,15 +26,18 @@
 struct crier_death {
 	uint64_t boottime_ns; /* 0 = not seen */
 	struct crier_process_key key;
-	uint32_t status; /* wait(2) form, of init; valid when by_init */
-	bool by_init;	 /* init's own exit was seen */
+	uint32_t status;   /* wait(2) form, of init; valid when by_init */
+	bool by_init;	   /* init's own exit was seen */
+	bool executed;	   /* init had executed its program: without it the runtime's helper ended, and nothing started */
 	bool oom;
+	bool from_runtime; /* only the runtime told: it happened at its finished_at */
 };
 
 /* A stop asked for from outside: the first signal and the last. */
 struct crier_stop_seen {
 	uint64_t first_ns, last_ns;
 	uint32_t first_signal, last_signal;
+	uint32_t first_result; /* TRACE_SIGNAL_* */
 	uint32_t sender_pid;
 	char sender_comm[CRIER_WIRE_COMM_LEN];
 };
@@ -57,7 +60,12 @@ struct crier_life {
 	/* waiting for metadata */
 	uint64_t hold_until_ns; /* 0 = settled: events go straight on */
 	uint64_t asked_ns, next_ask_ns;
+	uint64_t answered_ns; /* last time the runtime named it, singly or in a list */
 	uint32_t asks;
+	uint32_t cgroups; /* entries of the table that point at the container */
+	bool hold_full;	  /* its queue goes because a bound is reached */
+	bool hinted;	  /* reclaim was hinted at while it was on hold: sample once it is settled */
+	bool exec_seen;
 	uint8_t ask;	 /* enum crier_ask_state */
 	uint8_t missing; /* enum crier_meta_status of the last MISSING */
 
@@ -67,6 +75,8 @@ struct crier_life {
 	bool started_told, exited_told, removed_told;
 	bool cri_known; /* the runtime named it at least once */
 	uint64_t generation;
+	uint32_t lists_missed; /* lists in a row that did not name it */
+	bool slot_pending;     /* it died without a name: its slot is set once it has one */
 
 	struct crier_incidents incidents;
 	struct crier_stop_seen stop;
@@ -80,6 +90,8 @@ struct crier_life {
 
 	/* partial lines to be mended */
 	uint64_t partial_from, partial_to, partial_count;
+
+	struct crier_slot_death last; /* of its own death, once told */
 };
 
 struct crier_account {
@@ -91,7 +103,13 @@ struct crier_account {
 
 struct crier_loss_tally {
 	uint64_t count, first_ns, last_ns;
+	struct crier_loss_cgroup top[CRIER_LOSS_CGROUPS_MAX]; /* of the last addition that knew any */
+	size_t top_count;
 };
+
+/* Losses are tallied by class, and apart for control records. */
+#define LOSS_CONTROL	  CRIER_CLASS_COUNT
+#define LOSS_CLASSES	  (CRIER_CLASS_COUNT + 1)
 
 struct crier_pipeline {
 	const struct crier_config *config;
@@ -110,6 +128,8 @@ struct crier_pipeline {
 	uint64_t incident_counter;
 	uint64_t key_counter;
 	struct crier_list busy; /* lives with a due time */
+	uint64_t busy_due_ns;	/* not later than the earliest of them */
+	uint64_t wait_ns;	/* of the record that is being released from a hold, else 0 */
 	bool ready;
 
 	/* runtime */
@@ -122,7 +142,7 @@ struct crier_pipeline {
 	uint64_t budget_ns; /* last refill */
 	uint64_t budget_bytes;
 	struct crier_account account[CRIER_CLASS_COUNT];
-	struct crier_loss_tally losses[CRIER_LOSS_COUNT][CRIER_CLASS_COUNT];
+	struct crier_loss_tally losses[CRIER_LOSS_COUNT][LOSS_CLASSES];
 	bool loss_pending;
 	uint64_t lines, bytes, invalid;
 	uint64_t attribution[CRIER_ATTRIBUTION_COUNT];
@@ -160,6 +180,12 @@ struct crier_subject {
 	uint8_t via; /* enum crier_via */
 };
 
+/* What absolute paths on the node begin with: "" unless --host-root says otherwise. */
+static inline const char *crier_host_root(const struct crier_pipeline *p)
+{
+	return strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root;
+}
+
 /* arrive.c */
 void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len);
 void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_id, struct crier_slice path);
@@ -177,6 +203,7 @@ void crier_life_drop(void *ctx, struct crier_container *container);
 void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *into);
 bool crier_life_free(void *ctx, struct crier_container *container);
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
+bool crier_life_read_init_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t *ret_pid);
 void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns);
 
@@ -195,8 +222,12 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 		      uint64_t wait_ns);
 
 /* death.c */
+bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns);
 void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death);
 void crier_death_finish(struct crier_pipeline *p, struct crier_life *life);
+/** Tell the dying lives of this one's slot now: what starts next must find its predecessor's death told. */
+void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *next);
+void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life);
 void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *life);
 void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier_removed_basis basis);
 
@@ -227,9 +258,14 @@ bool crier_read_file(struct crier_pipeline *p, const char *root, const char *cgr
 /* output.c */
 /** @return the line's number, or CRIER_UNKNOWN_U64 when it was filtered or could not leave */
 uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring, bool made_here);
+/** In a container's directory or below it, whether or not the container is known. */
+bool crier_is_containers(const struct crier_cgroup *cgroup);
 void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status);
 void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring, uint64_t count,
 		       uint64_t at_ns);
+/** The tally behind it; `ring` may be LOSS_CONTROL. @return the tally, for top_cgroups */
+struct crier_loss_tally *crier_output_tally(struct crier_pipeline *p, enum crier_loss_cause cause, unsigned ring, uint64_t count,
+					    uint64_t first_ns, uint64_t last_ns);
 /** An event about a container that user space makes itself (container.*): subject, attribution and slot filled. */
 void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type, struct crier_life *life,
 			uint64_t boottime_ns);

@@ -21,6 +21,7 @@ void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 	if (life->pressure_next_ns)
 		due = crier_min(due, life->pressure_next_ns);
 	life->due_ns = due;
+	p->busy_due_ns = crier_min(p->busy_due_ns, due);
 	crier_list_remove(&life->busy);
 	if (due != NEVER)
 		crier_list_append(&p->busy, &life->busy);
@@ -60,10 +61,11 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	crier_cgroup_unlink_container(p->cgroups, container);
 	if (!life)
 		return;
 	crier_life_settle(p, life);
+	if (life->cgroups) /* a walk over all of them: rare, since cgroups are forgotten before their container */
+		crier_cgroup_unlink_container(p->cgroups, container);
 	if (life->pressure_next_ns)
 		crier_watch_end(p, life);
 	crier_list_remove(&life->busy);
@@ -137,7 +139,9 @@ static void release_one(void *ctx, uint64_t pushed_ns, const void *bytes, size_t
 		return; /* it was decoded once already */
 	if (crier_wire_is_event(d.header->type))
 		p->account[d.header->ring].held--;
-	crier_process_record(p, &d, crier_subject_of(p, d.header->cgroup_id), p->now_ns - pushed_ns);
+	p->wait_ns = p->now_ns - pushed_ns;
+	crier_process_record(p, &d, crier_subject_of(p, d.header->cgroup_id), p->wait_ns);
+	p->wait_ns = 0;
 }
 
 /* Waiting is over, with an answer or without: the queue goes on in its order, then later events without waiting. */
@@ -148,8 +152,13 @@ void crier_life_settle(struct crier_pipeline *p, struct crier_life *life)
 	life->hold_until_ns = 0;
 	if (crier_hold_has(p->hold, life->key))
 		crier_hold_release(p->hold, life->key, release_one, &release);
+	life->hold_full = false;
 	if (life->want_snapshot && p->ready)
 		crier_life_snapshot(p, life);
+	if (life->hinted) {
+		life->hinted = false;
+		crier_watch_sample(p, life);
+	}
 	crier_life_schedule(p, life);
 }
 
@@ -172,11 +181,12 @@ void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint
 
 	if (container->init_pid != CRIER_UNKNOWN_U64 && container->init_pid != pid)
 		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
+	if (container->init_pid != pid || start_ns != CRIER_UNKNOWN_U64)
+		container->init_start_ns = start_ns; /* another pid's start says nothing of this one */
 	if (container->init_pid != pid) {
 		container->init_pid = pid;
 		container->version++;
 	}
-	container->init_start_ns = start_ns;
 	p->host.init_pid(p->host.ctx, pid, true);
 }
 
@@ -248,15 +258,35 @@ static void merge_bundle(struct crier_pipeline *p, struct crier_life *life, json
 	}
 }
 
-void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life)
+static bool read_bundle_file(struct crier_pipeline *p, const struct crier_life *life, const char *name, size_t *ret_len)
 {
-	char path[512];
+	char path[CRIER_CGROUP_PATH_MAX];
+
+	if (strchr(life->container->id, '/') || life->container->id[0] == '.')
+		return false; /* an id that would lead elsewhere */
+	snprintf(path, sizeof(path), "%s%s/io.containerd.runtime.v2.task/k8s.io/%s/%s",
+		 crier_host_root(p), p->config->runtime_state_dir,
+		 life->container->id, name);
+	return p->host.read(p->host.ctx, path, p->file, sizeof(p->file), ret_len) == 0;
+}
+
+/* init.pid is written when the runtime has made the container, before it lets init execute. */
+bool crier_life_read_init_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t *ret_pid)
+{
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s%s/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
-		 strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root, p->config->runtime_state_dir,
-		 life->container->id);
-	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
+	if (!read_bundle_file(p, life, "init.pid", &len))
+		return false;
+	while (len && (p->file[len - 1] == '\n' || p->file[len - 1] == ' '))
+		len--;
+	return crier_parse_u64((struct crier_slice){p->file, len}, ret_pid) == 0;
+}
+
+void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life)
+{
+	size_t len;
+
+	if (!read_bundle_file(p, life, "config.json", &len))
 		return;
 	json_t *root = json_loadb(p->file, len, JSON_ALLOW_NUL, NULL);
 	json_t *annotations = json_object_get(root, "annotations");

@@ -22,6 +22,14 @@ static void mend(struct crier_pipeline *p, struct crier_life *life)
 		life->partial_count = 0;
 }
 
+/* What comes with a name that was missing: lines to be mended, a death whose slot could not be named. */
+static void named(struct crier_pipeline *p, struct crier_life *life)
+{
+	mend(p, life);
+	if (life->slot_pending && crier_container_is_identified(life->container))
+		crier_death_set_slot(p, life);
+}
+
 static struct crier_life *life_of(struct crier_pipeline *p, struct crier_slice id)
 {
 	struct crier_container *container = crier_index_container(p->index, id);
@@ -39,6 +47,17 @@ static struct crier_pod *merge_pod(struct crier_pipeline *p, const struct crier_
 		return NULL;
 	(void)crier_index_merge_pod(p->index, pod, meta, source, (const char *const *)p->config->labels.items);
 	return pod;
+}
+
+/* The runtime's word on the init's pid has consequences: the kernel is told, and another pid's start time is forgotten. */
+static void take_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t pid_before)
+{
+	uint64_t pid = life->container->init_pid;
+
+	if (pid == pid_before || pid > UINT32_MAX)
+		return;
+	life->container->init_pid = pid_before;
+	crier_life_set_init(p, life, (uint32_t)pid, CRIER_UNKNOWN_U64);
 }
 
 /* A container's own answer names its pod by uid and name, even when the pod's own answer did not come along. */
@@ -61,10 +80,11 @@ static void merge_container(struct crier_pipeline *p, struct crier_life *life, c
 	}
 	if (pod)
 		crier_index_container_set_pod(p->index, life->container, pod);
+	uint64_t pid_before = life->container->init_pid;
+
 	(void)crier_index_merge_container(p->index, life->container, meta, source);
 	life->cri_known = true;
-	if (meta->pid != CRIER_UNKNOWN_U64 && life->container->init_pid != meta->pid)
-		crier_life_set_init(p, life, (uint32_t)meta->pid, CRIER_UNKNOWN_U64);
+	take_pid(p, life, pid_before);
 }
 
 static bool is_seen_alive(const struct crier_life *life)
@@ -75,13 +95,14 @@ static bool is_seen_alive(const struct crier_life *life)
 static void answered(struct crier_pipeline *p, struct crier_life *life, bool ended)
 {
 	life->ask = ASK_ANSWERED;
+	life->answered_ns = p->now_ns;
 	life->next_ask_ns = 0;
 	p->cri_answered++;
 	if (life->hold_until_ns && crier_container_is_identified(life->container))
 		crier_life_settle(p, life);
 	else if (life->hold_until_ns) /* an answer without a name: ask again, it may be young */
 		life->next_ask_ns = p->now_ns + ASK_BACKOFF_FIRST_NS;
-	mend(p, life);
+	named(p, life);
 	if (ended && life->dying_until_ns)
 		crier_death_finish(p, life);
 	else if (ended && !is_seen_alive(life))
@@ -91,6 +112,19 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 	if (life->want_snapshot && p->ready && !life->hold_until_ns)
 		crier_life_snapshot(p, life);
 	crier_life_schedule(p, life);
+}
+
+/* Told as removed, and here it is: a list was older than it looked. Its lines go on; what was told is told. */
+static void revive(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (!life->removed_told)
+		return;
+	life->removed_told = false;
+	if (life->container->pod)
+		crier_index_pod_revive(p->index, life->container->pod);
+	crier_index_container_revive(p->index, life->container);
+	if (life->cgroup && !life->exited_told)
+		life->container->phase = CRIER_PHASE_CONTAINER_RUNNING;
 }
 
 static void mail_container(struct crier_pipeline *p, const struct crier_meta_message *message)
@@ -111,9 +145,13 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 		return;
 	}
 	life->generation = message->generation;
+	life->lists_missed = 0;
+	life->answered_ns = p->now_ns;
+	if (!exited)
+		revive(p, life);
 	if (exited && is_seen_alive(life) && !life->exited_told && !life->dying_until_ns) {
 		/* the kernel's word was lost or never came: the runtime's has to do */
-		struct crier_death death = {.boottime_ns = p->now_ns};
+		struct crier_death death = {.boottime_ns = p->now_ns, .from_runtime = true};
 
 		life->container->cri_state = CRIER_STATE_UNKNOWN; /* until its full status says so */
 		crier_death_begin(p, life, &death);
@@ -122,7 +160,7 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 	} else if (life->ask == ASK_WAITING && p->now_ns - life->asked_ns > 2 * p->config->cri_timeout_ms * MS_NS) {
 		crier_life_ask(p, life);
 	}
-	mend(p, life);
+	named(p, life);
 }
 
 static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *message)
@@ -144,9 +182,11 @@ static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *
 	life->cri_known = true;
 	if (message->pod.pid != CRIER_UNKNOWN_U64 && life->container->init_pid != message->pod.pid)
 		crier_life_set_init(p, life, (uint32_t)message->pod.pid, CRIER_UNKNOWN_U64);
-	if (listed)
+	life->answered_ns = p->now_ns;
+	if (listed) {
 		life->generation = message->generation;
-	else
+		life->lists_missed = 0;
+	} else
 		answered(p, life, gone);
 }
 
@@ -188,10 +228,17 @@ static bool sweep_one(void *ctx, struct crier_container *container)
 
 	if (!life || life->removed_told || container->phase == CRIER_PHASE_CONTAINER_REMOVED)
 		return true;
-	if (life->generation == sweep->generation || container->created_ns >= sweep->p->list_began_ns)
+	/* younger than the list: it could not be in it */
+	if (life->generation == sweep->generation || container->created_ns >= sweep->p->list_began_ns ||
+	    life->answered_ns >= sweep->p->list_began_ns)
 		return true;
-	if (life->cri_known || !life->cgroup)
-		crier_removed(sweep->p, life, CRIER_REMOVED_RUNTIME);
+	if (!life->cri_known && life->cgroup)
+		return true;
+	/* one list that misses a living container is no proof, and processes in its cgroup are proof of the contrary */
+	life->lists_missed++;
+	if (!life->exited_told && (life->lists_missed < 2 || (life->cgroup && life->cgroup->populated == 1)))
+		return true;
+	crier_removed(sweep->p, life, CRIER_REMOVED_RUNTIME);
 	return true;
 }
 

@@ -149,7 +149,7 @@ static bool go_up(struct crier_slice *path, size_t depth)
  */
 static bool ask_victim(struct crier_pipeline *p, const struct verdict *verdict, uint32_t pid, char *ret_path, size_t cap)
 {
-	const char *root = strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root;
+	const char *root = crier_host_root(p);
 	char path[CRIER_CGROUP_PATH_MAX + 320];
 	struct crier_slice found;
 	uint32_t hierarchy = 0;
@@ -252,7 +252,8 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 		      uint64_t wait_ns)
 {
 	const struct crier_wire_oom *oom = d->oom;
-	enum crier_type type = subject.container ? CRIER_TYPE_CONTAINER_OOM : CRIER_TYPE_NODE_OOM;
+	bool contained = subject.container || crier_is_containers(subject.cgroup);
+	enum crier_type type = contained ? CRIER_TYPE_CONTAINER_OOM : CRIER_TYPE_NODE_OOM;
 	struct crier_incidents *set = subject.life ? &subject.life->incidents : &p->node_incidents;
 	struct verdict verdict = find_limit(p, oom);
 	struct crier_incident_fact fact = {

@@ -14,6 +14,8 @@ static uint8_t reason_of(const struct crier_pipeline *p, const struct crier_life
 {
 	if (!p->cri_enabled)
 		return CRIER_REASON_CRI_OFF;
+	if (life && life->hold_full)
+		return CRIER_REASON_HOLD_FULL;
 	if (life) {
 		switch (life->missing) {
 		case CRIER_META_NOT_FOUND: return CRIER_REASON_CRI_NOT_FOUND;
@@ -25,9 +27,12 @@ static uint8_t reason_of(const struct crier_pipeline *p, const struct crier_life
 	}
 	if (!p->cri_up)
 		return CRIER_REASON_CRI_DOWN;
-	if (life && life->hold_until_ns && p->now_ns < life->hold_until_ns)
-		return CRIER_REASON_HOLD_FULL;
 	return CRIER_REASON_CRI_TIMEOUT;
+}
+
+bool crier_is_containers(const struct crier_cgroup *cgroup)
+{
+	return cgroup && (cgroup->kind == CRIER_CGROUP_KIND_CONTAINER || cgroup->kind == CRIER_CGROUP_KIND_NESTED);
 }
 
 void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event, const struct crier_subject *subject,
@@ -53,6 +58,11 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		a->via = subject->via;
 		if (!full)
 			a->reason = reason_of(p, subject->life);
+	} else if (crier_is_containers(subject->cgroup)) {
+		a->status = CRIER_ATTRIBUTION_PARTIAL; /* the path names one, but the table had no place for it */
+		a->source = CRIER_SOURCE_CGROUP_PATH;
+		a->via = subject->via;
+		a->reason = CRIER_REASON_TABLE_FULL;
 	} else if (subject->cgroup && subject->cgroup->kind == CRIER_CGROUP_KIND_POD) {
 		a->status = CRIER_ATTRIBUTION_PARTIAL;
 		a->source = CRIER_SOURCE_CGROUP_PATH;
@@ -83,7 +93,7 @@ void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enu
 	event->hook = CRIER_HOOK_USER;
 	if (!subject.cgroup && life->container->cgroup_id != CRIER_UNKNOWN_U64)
 		subject.cgroup = crier_cgroup_get(p->cgroups, life->container->cgroup_id);
-	crier_output_attribute(p, event, &subject, 0);
+	crier_output_attribute(p, event, &subject, p->wait_ns);
 	if (life->container->type == CRIER_CONTAINER_TYPE_SANDBOX && crier_type_info(type)->severity <= CRIER_SEVERITY_INFO)
 		event->severity = CRIER_SEVERITY_DEBUG; /* pause containers are not what a person looks for */
 }
@@ -100,15 +110,22 @@ void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status)
 void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring, uint64_t count,
 		       uint64_t at_ns)
 {
+	(void)crier_output_tally(p, cause, ring, count, at_ns, at_ns);
+}
+
+struct crier_loss_tally *crier_output_tally(struct crier_pipeline *p, enum crier_loss_cause cause, unsigned ring, uint64_t count,
+					    uint64_t first_ns, uint64_t last_ns)
+{
 	struct crier_loss_tally *tally = &p->losses[cause][ring];
 
 	if (!tally->count)
-		tally->first_ns = at_ns;
+		tally->first_ns = first_ns;
 	tally->count += count;
-	tally->last_ns = at_ns;
+	tally->last_ns = last_ns;
 	if (!p->loss_pending)
 		p->loss_due_ns = p->now_ns + SECOND_NS;
 	p->loss_pending = true;
+	return tally;
 }
 
 /* Bulk bytes a second, with one second's worth to save up. */

@@ -104,6 +104,8 @@ static void forget_cgroup(void *ctx, struct crier_cgroup *cgroup)
 
 	if (life && life->cgroup == cgroup)
 		life->cgroup = NULL; /* its rmdir was lost */
+	if (life && life->cgroups)
+		life->cgroups--;
 	p->host.forget(p->host.ctx, cgroup->id);
 }
 
@@ -122,6 +124,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	p->cri_enabled = start->cri_socket[0] != '\0';
 	p->room = p->room_total = config->sink_buffer_bytes;
 	crier_list_init(&p->busy);
+	p->busy_due_ns = NEVER;
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));
 	p->emit.unix_offset_ns = start->unix_offset_ns;
@@ -198,14 +201,27 @@ static bool is_due(const struct crier_pipeline *p, uint64_t *due_ns, uint64_t pe
 	return true;
 }
 
-static void tick(struct crier_pipeline *p)
+/* Who is due; then the earliest of the others. Walked when one is due, not each turn: thousands may be on hold. */
+static void tick_lives(struct crier_pipeline *p)
 {
+	uint64_t due_ns = NEVER;
+
+	if (p->now_ns < p->busy_due_ns)
+		return;
 	crier_list_each(item, next, &p->busy) {
 		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
 
 		if (p->now_ns >= life->due_ns)
 			crier_life_tick(p, life);
 	}
+	crier_list_each(item, next, &p->busy)
+		due_ns = crier_min(due_ns, crier_container_of(item, struct crier_life, busy)->due_ns);
+	p->busy_due_ns = due_ns;
+}
+
+static void tick(struct crier_pipeline *p)
+{
+	tick_lives(p);
 	if (!p->ready)
 		return;
 	if (is_due(p, &p->throttle_due_ns, p->config->throttle_interval_ms))
@@ -224,10 +240,8 @@ static void tick(struct crier_pipeline *p)
 
 uint64_t crier_pipeline_deadline(const struct crier_pipeline *p)
 {
-	uint64_t due = NEVER;
+	uint64_t due = p->busy_due_ns;
 
-	crier_list_each(item, next, (struct crier_list *)&p->busy)
-		due = crier_min(due, crier_container_of(item, struct crier_life, busy)->due_ns);
 	if (!p->ready)
 		return due;
 	if (p->config->stats_interval_ms)
@@ -280,6 +294,8 @@ static void reload(struct crier_pipeline *p, struct crier_slice json)
 		free(config);
 		return; /* the loop validated it; a recording that is damaged here keeps the old one */
 	}
+	config->output = before->output; /* a replay may have chosen another */
+	config->colour = before->colour;
 	p->config = config;
 	if (configure(p, &err) < 0) {
 		p->config = before;

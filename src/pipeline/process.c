@@ -138,6 +138,7 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 	struct crier_data_started data;
 	struct crier_event event;
 
+	crier_death_finish_slot(p, life);
 	life->started_told = true;
 	container->phase = CRIER_PHASE_CONTAINER_RUNNING;
 	container->running_ns = d->header->boottime_ns;
@@ -296,6 +297,7 @@ static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d
 			.key = fact.key,
 			.status = exit->status,
 			.by_init = true,
+			.executed = (exit->task.flags & CRIER_TASK_EXECED) != 0,
 			.oom = (exit->flags & CRIER_EXIT_OOM) != 0,
 		};
 
@@ -320,9 +322,12 @@ static void note_stop(struct crier_life *life, const struct crier_decoded *d)
 	const struct crier_wire_signal *signal = d->signal;
 	struct crier_stop_seen *stop = &life->stop;
 
+	if (stop->first_ns && !crier_stop_is_recent(life, d->header->boottime_ns))
+		*stop = (struct crier_stop_seen){0}; /* that one was over long ago */
 	if (!stop->first_ns) {
 		stop->first_ns = d->header->boottime_ns;
 		stop->first_signal = signal->signal;
+		stop->first_result = signal->result;
 		if (signal->flags & CRIER_SIGNAL_FROM_PROCESS) {
 			stop->sender_pid = signal->sender.pid;
 			memcpy(stop->sender_comm, signal->sender.comm, sizeof(stop->sender_comm));

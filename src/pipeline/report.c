@@ -188,10 +188,9 @@ static void tell_loss(struct crier_pipeline *p, enum crier_loss_cause cause, con
 	tell(p, CRIER_TYPE_AGENT_LOSS, &data, CRIER_SEVERITY_WARN);
 }
 
-static const char *const class_names[CRIER_CLASS_COUNT] = {"bulk", "critical"};
+static const char *const class_names[LOSS_CLASSES] = {"bulk", "critical", "control"};
 
-static size_t top_cgroups(const struct crier_input_counters *counters, bool suppressed, unsigned ring,
-			  struct crier_loss_cgroup ret_top[CRIER_LOSS_CGROUPS_MAX])
+static void add_top(struct crier_loss_tally *tally, const struct crier_input_counters *counters, bool suppressed, unsigned ring)
 {
 	size_t n = 0;
 
@@ -200,45 +199,47 @@ static size_t top_cgroups(const struct crier_input_counters *counters, bool supp
 		uint64_t count = suppressed ? blame->suppressed[ring] : blame->failed[ring];
 
 		if (count)
-			ret_top[n++] = (struct crier_loss_cgroup){blame->cgroup_id, count};
+			tally->top[n++] = (struct crier_loss_cgroup){blame->cgroup_id, count};
 	}
-	return n;
+	if (n)
+		tally->top_count = n;
 }
 
+/* What the kernel lost since its counters were read last joins the other losses: told together, and only when there is room. */
 void crier_report_counters(struct crier_pipeline *p, const struct crier_input_counters *counters)
 {
 	uint64_t since = p->counters_ns ? p->counters_ns : p->start.boottime_ns;
-	struct crier_loss_cgroup top[CRIER_LOSS_CGROUPS_MAX];
 	const struct crier_input_counters *last = &p->counters;
 	uint64_t lost;
 
 	for (unsigned ring = 0; ring < CRIER_CLASS_COUNT; ring++) {
 		lost = counters->kernel.reserve_failed[ring] - last->kernel.reserve_failed[ring];
 		if (lost)
-			tell_loss(p, CRIER_LOSS_RESERVE_FAILED, class_names[ring], lost, since, p->now_ns, top,
-				  top_cgroups(counters, false, ring, top));
+			add_top(crier_output_tally(p, CRIER_LOSS_RESERVE_FAILED, ring, lost, since, p->now_ns), counters, false,
+				ring);
 		lost = counters->kernel.suppressed[ring] - last->kernel.suppressed[ring];
 		if (lost)
-			tell_loss(p, CRIER_LOSS_SUPPRESSED, class_names[ring], lost, since, p->now_ns, top,
-				  top_cgroups(counters, true, ring, top));
+			add_top(crier_output_tally(p, CRIER_LOSS_SUPPRESSED, ring, lost, since, p->now_ns), counters, true, ring);
 	}
 	lost = counters->kernel.control_failed - last->kernel.control_failed;
 	if (lost)
-		tell_loss(p, CRIER_LOSS_RESERVE_FAILED, "control", lost, since, p->now_ns, NULL, 0);
+		(void)crier_output_tally(p, CRIER_LOSS_RESERVE_FAILED, LOSS_CONTROL, lost, since, p->now_ns);
 	lost = counters->recursion_misses - last->recursion_misses;
 	if (lost)
-		tell_loss(p, CRIER_LOSS_RECURSION, "bulk", lost, since, p->now_ns, NULL, 0);
+		(void)crier_output_tally(p, CRIER_LOSS_RECURSION, CRIER_CLASS_BULK, lost, since, p->now_ns);
 	p->counters = *counters;
 	p->counters_ns = p->now_ns;
+	if (p->loss_pending)
+		crier_report_losses(p);
 }
 
-/* User space's own losses, gathered for a second; they wait for room rather than being lost themselves. */
+/* They wait for room rather than being lost themselves. */
 void crier_report_losses(struct crier_pipeline *p)
 {
 	p->loss_pending = false;
 	p->loss_due_ns = NEVER;
 	for (unsigned cause = 0; cause < CRIER_LOSS_COUNT; cause++) {
-		for (unsigned ring = 0; ring < CRIER_CLASS_COUNT; ring++) {
+		for (unsigned ring = 0; ring < LOSS_CLASSES; ring++) {
 			struct crier_loss_tally tally = p->losses[cause][ring];
 
 			if (!tally.count)
@@ -250,8 +251,23 @@ void crier_report_losses(struct crier_pipeline *p)
 			}
 			p->losses[cause][ring] = (struct crier_loss_tally){0};
 			tell_loss(p, (enum crier_loss_cause)cause, class_names[ring], tally.count, tally.first_ns,
-				  tally.last_ns, NULL, 0);
+				  tally.last_ns, tally.top, tally.top_count);
 		}
+	}
+}
+
+/* All hooks are off and the rings were drained: what the kernel submitted and nobody was fed is lost, whatever the cause. */
+static void settle_accounts(struct crier_pipeline *p)
+{
+	for (unsigned ring = 0; ring < CRIER_CLASS_COUNT; ring++) {
+		struct crier_account *account = &p->account[ring];
+		uint64_t submitted = p->counters.kernel.submitted[ring];
+
+		if (submitted <= account->received)
+			continue;
+		(void)crier_output_tally(p, CRIER_LOSS_UNREAD, ring, submitted - account->received, p->counters_ns, p->now_ns);
+		account->lost += submitted - account->received;
+		account->received = submitted;
 	}
 }
 
@@ -260,6 +276,7 @@ void crier_report_stop(struct crier_pipeline *p, struct crier_slice json)
 	json_t *root = json_loadb(json.ptr, json.len, 0, NULL);
 	struct crier_data_stop data;
 
+	settle_accounts(p);
 	crier_report_losses(p);
 	crier_data_init(CRIER_TYPE_AGENT_STOP, &data);
 	data.reason = json_text(root, "reason");

@@ -115,14 +115,21 @@ bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, struct
 	return true;
 }
 
-/* The nearest ancestor with a limit, the cgroup itself included; its limit in bytes. */
+/*
+ * The nearest of the container's and its pod's limits, in bytes. What is further up (QoS, all pods) is shared by many: it
+ * is not this container's pressure, and would be told once for each; the node's own line tells of it.
+ */
 static struct crier_cgroup *limited_ancestor(struct crier_pipeline *p, struct crier_cgroup *cgroup, uint64_t *ret_limit)
 {
 	const struct crier_cgroup_layout *layout = &p->start.layout;
 	const char *file = layout->memory_is_v2 ? "memory.max" : "memory.limit_in_bytes";
 
-	for (int depth = 0; cgroup && cgroup->path && cgroup->path_len > 1 && depth < LIMIT_LEVELS_MAX; depth++) {
+	for (int depth = 0; cgroup && cgroup->path && depth < LIMIT_LEVELS_MAX; depth++) {
 		uint64_t limit;
+
+		if (cgroup->kind == CRIER_CGROUP_KIND_QOS || cgroup->kind == CRIER_CGROUP_KIND_KUBEPODS ||
+		    cgroup->path_len <= 1)
+			break;
 
 		/* v2 says "max", v1 a number near 2^63 */
 		if (crier_read_number(p, layout->memory_root, cgroup->path, file, &limit) && limit < 1ULL << 60) {
@@ -260,6 +267,10 @@ void crier_watch_end(struct crier_pipeline *p, struct crier_life *life)
 
 static void sample_limited(struct crier_pipeline *p, struct crier_life *life)
 {
+	if (life->hold_until_ns || crier_hold_has(p->hold, life->key)) {
+		life->hinted = true; /* its lines must not overtake what waits */
+		return;
+	}
 	if (p->now_ns - life->pressure_sampled_ns >= CRIER_PRESSURE_HINT_NS)
 		crier_watch_sample(p, life);
 }
@@ -318,7 +329,9 @@ static bool look_at(void *ctx, struct crier_container *container)
 
 	if (!life || !life->cgroup || !life->cgroup->path || container->phase != CRIER_PHASE_CONTAINER_RUNNING)
 		return true;
-	look_at_cpu(p, life);
+	/* no quota, no throttling: known once the runtime's status is */
+	if (life->ask != ASK_ANSWERED || container->cpu_quota_us != CRIER_UNKNOWN_U64)
+		look_at_cpu(p, life);
 	if (container->memory_limit_bytes != CRIER_UNKNOWN_U64)
 		sample_limited(p, life);
 	return true;
@@ -353,7 +366,7 @@ static bool read_proc(struct crier_pipeline *p, const char *name, struct crier_s
 	char path[300];
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s/proc/%s", strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root, name);
+	snprintf(path, sizeof(path), "%s/proc/%s", crier_host_root(p), name);
 	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
 		return false;
 	*ret_text = (struct crier_slice){p->file, len};

@@ -37,7 +37,7 @@ struct node {
 	size_t line_count;
 	char asked[256][CRIER_ID_MAX];
 	size_t asked_count;
-	size_t classified;
+	size_t classified, inits_added;
 	uint64_t now_ns;
 };
 
@@ -92,7 +92,10 @@ static void node_forget(void *ctx, uint64_t id)
 
 static void node_init_pid(void *ctx, uint32_t pid, bool add)
 {
-	(void)ctx, (void)pid, (void)add;
+	struct node *node = ctx;
+
+	(void)pid;
+	node->inits_added += add;
 }
 
 static void node_watch(void *ctx, uint64_t id, const char *path, bool on)

@@ -177,6 +177,9 @@ static void test_ends(void **state)
 	data->stop.escalated_to = 9;
 	data->stop.escalated_name = "SIGKILL";
 	data->stop.after_ms = 30008;
+	data->stop.result = "delivered";
+	assert_string_equal(story_of(&s), "stopped: SIGTERM did not end it, SIGKILL after 30.0 s (grace 30 s), exit 137 after 6d2h");
+	data->stop.result = "ignored";
 	assert_string_equal(
 		story_of(&s),
 		"stopped: SIGTERM ignored, SIGKILL after 30.0 s (grace 30 s), exit 137 after 6d2h");
@@ -216,7 +219,7 @@ static void test_starts(void **state)
 	assert_string_equal(story_of(&s), "restarted, after oom (exit 137)");
 	crier_data_init(CRIER_TYPE_CONTAINER_STARTED, data);
 	data->filename = CRIER_SLICE("/usr/bin/java");
-	assert_string_equal(story_of(&s), "started, /usr/bin/java");
+	assert_string_equal(story_of(&s), "init runs, /usr/bin/java");
 	s.container.restart_count = 0;
 	assert_string_equal(story_of(&s), "first start, /usr/bin/java");
 }
