@@ -95,7 +95,8 @@ int crier_decode(const void *bytes, size_t len, struct crier_decoded *ret_decode
 
 	if (len < sizeof(*header) || header->length != len || header->version != CRIER_WIRE_VERSION)
 		return -EINVAL;
-	if (header->type >= CRIER_WIRE_TYPE_COUNT || !rows[header->type].decode || header->ring >= CRIER_CLASS_COUNT)
+	if (header->type >= CRIER_WIRE_TYPE_COUNT || !rows[header->type].decode ||
+	    header->ring >= CRIER_CLASS_COUNT)
 		return -EINVAL;
 	if (len < rows[header->type].size)
 		return -EINVAL;

@@ -7,6 +7,7 @@
 
 #include "crier/base/json.h"
 #include "emit_line.h"
+#include "crier/names.h"
 
 static uint8_t priority_of(const struct crier_type_info *info, uint8_t severity)
 {

@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "fields.h"
+#include "crier/names.h"
 
 #define TYPE(name_, severity_, priority_, critical_, full_, fields_, struct_, doc_)                          \
 	{                                                                                                    \

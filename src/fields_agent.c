@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of the data blocks of agent.* and node.memory_pressure. */
 #include "fields.h"
+#include "crier/names.h"
 
 const struct crier_field crier_node_pressure_fields[] = {
 	ENUM(struct crier_data_node_pressure, phase, "phase", crier_pressure_phase_names, CRIER_PHASE_COUNT,

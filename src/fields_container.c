@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of the data blocks of container.*, and of node.oom which shares one. */
 #include "fields.h"
+#include "crier/names.h"
 
 const struct crier_field crier_created_fields[] = {
 	TEXT(struct crier_data_created, cgroup_path, "cgroup_path", CRIER_TEXT_MAX,
@@ -42,7 +43,8 @@ static const struct crier_field sender_fields[] = {
 static const struct crier_field stop_fields[] = {
 	FIELD(UINT, struct crier_stop, signal, "signal", "The first stop signal, its number."),
 	FIELD(NAME, struct crier_stop, signal_name, "signal_name", "Its name."),
-	FIELD(NAME, struct crier_stop, result, "result", "What became of it: delivered, or ignored by the process."),
+	FIELD(NAME, struct crier_stop, result, "result",
+	      "What became of it: delivered, or ignored by the process."),
 	GROUP("sender", sender_fields, "Who sent it, where a process did."),
 	FIELD(UINT, struct crier_stop, escalated_to, "escalated_to",
 	      "The last stop signal, when it was another."),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of what every line may have: the envelope and its blocks. */
 #include "fields.h"
+#include "crier/names.h"
 
 /* ---- head ---- */
 

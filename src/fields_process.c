@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of the data blocks of process.*. */
 #include "fields.h"
+#include "crier/names.h"
 
 const struct crier_field crier_exec_fields[] = {
 	TEXT(struct crier_data_exec, filename, "filename", CRIER_TEXT_MAX, "The file as given to execve(2)."),

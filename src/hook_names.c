@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What probe.hook says: kind and kernel function or tracepoint of the program that made the record. */
 #include "crier/event.h"
+#include "crier/names.h"
 
 static const char *const names[CRIER_HOOK_COUNT] = {
 	[CRIER_HOOK_TP_BTF_CGROUP_MKDIR] = "tp_btf:cgroup_mkdir",

@@ -61,19 +61,19 @@ static bool belongs(const struct crier_incident_item *item, const struct crier_i
 	case CRIER_TYPE_NODE_OOM:
 		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE ||
 		       (then->type == fact->type && same_process(then->trigger, fact->trigger));
-	case CRIER_TYPE_PROCESS_EXIT:
-		return fact->is_init && then->type == CRIER_TYPE_CONTAINER_OOM;
+	case CRIER_TYPE_PROCESS_EXIT: return fact->is_init && then->type == CRIER_TYPE_CONTAINER_OOM;
 	case CRIER_TYPE_CONTAINER_EXITED:
 		return then->is_init || then->is_stop || then->type == CRIER_TYPE_CONTAINER_OOM;
-	case CRIER_TYPE_CONTAINER_MEMORY_PRESSURE:
-		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE;
+	case CRIER_TYPE_CONTAINER_MEMORY_PRESSURE: return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE;
 	case CRIER_TYPE_PROCESS_SIGNAL:
-		return (fact->is_stop && then->is_stop) || (is_oom_kill(fact) && leads_to_oom_kill(then, fact->now_ns));
+		return (fact->is_stop && then->is_stop) ||
+		       (is_oom_kill(fact) && leads_to_oom_kill(then, fact->now_ns));
 	default: return false;
 	}
 }
 
-struct crier_incident *crier_incident_find(struct crier_incidents *set, const struct crier_incident_fact *fact)
+struct crier_incident *crier_incident_find(struct crier_incidents *set,
+					   const struct crier_incident_fact *fact)
 {
 	struct crier_incident *best = NULL;
 
@@ -140,17 +140,18 @@ void crier_incident_add(struct crier_incident *incident, const struct crier_inci
 		incident->victims++;
 }
 
-static enum crier_basis basis_of(const struct crier_incident_fact *then, const struct crier_incident_fact *fact)
+static enum crier_basis basis_of(const struct crier_incident_fact *then,
+				 const struct crier_incident_fact *fact)
 {
 	switch (fact->type) {
 	case CRIER_TYPE_CONTAINER_OOM:
 	case CRIER_TYPE_NODE_OOM:
-		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE ? CRIER_BASIS_SAME_CGROUP_WINDOW :
-									    CRIER_BASIS_NONE;
+		return then->type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE ? CRIER_BASIS_SAME_CGROUP_WINDOW
+									  : CRIER_BASIS_NONE;
 	case CRIER_TYPE_PROCESS_EXIT:
 		if (then->type == CRIER_TYPE_CONTAINER_OOM || then->type == CRIER_TYPE_NODE_OOM)
-			return same_process(then->key, fact->key) ? CRIER_BASIS_SAME_TASK :
-								    CRIER_BASIS_SAME_CGROUP_WINDOW;
+			return same_process(then->key, fact->key) ? CRIER_BASIS_SAME_TASK
+								  : CRIER_BASIS_SAME_CGROUP_WINDOW;
 		if (then->type == CRIER_TYPE_PROCESS_SIGNAL && same_process(then->key, fact->key) &&
 		    (then->signal == fact->signal || then->is_stop))
 			return CRIER_BASIS_SIGNAL_TARGET;
@@ -161,8 +162,8 @@ static enum crier_basis basis_of(const struct crier_incident_fact *then, const s
 		if (then->type == CRIER_TYPE_PROCESS_SIGNAL)
 			return then->is_init ? CRIER_BASIS_SIGNAL_TARGET : CRIER_BASIS_NONE;
 		if (then->type == CRIER_TYPE_CONTAINER_OOM)
-			return same_process(then->key, fact->key) ? CRIER_BASIS_SAME_TASK :
-								    CRIER_BASIS_SAME_CGROUP_WINDOW;
+			return same_process(then->key, fact->key) ? CRIER_BASIS_SAME_TASK
+								  : CRIER_BASIS_SAME_CGROUP_WINDOW;
 		return CRIER_BASIS_NONE;
 	default: return CRIER_BASIS_NONE;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of the closed lists: what enums are called in lines, in the schema and in docs/events.md. */
 #include "crier/event.h"
+#include "crier/names.h"
 
 const char *const crier_type_names[CRIER_TYPE_COUNT + 1] = {
 	[CRIER_TYPE_CONTAINER_CREATED] = "container.created",
@@ -87,10 +88,14 @@ const char *const crier_exit_cause_names[CRIER_EXIT_CAUSE_COUNT + 1] = {
 };
 
 const char *const crier_loss_cause_names[CRIER_LOSS_COUNT + 1] = {
-	[CRIER_LOSS_RESERVE_FAILED] = "reserve_failed", [CRIER_LOSS_SUPPRESSED] = "suppressed",
-	[CRIER_LOSS_OUTPUT_BUDGET] = "output_budget",	[CRIER_LOSS_SINK_FULL] = "sink_full",
-	[CRIER_LOSS_HOLD_FULL] = "hold_full",		[CRIER_LOSS_TOO_LONG] = "too_long",
-	[CRIER_LOSS_INVALID_RECORD] = "invalid_record", [CRIER_LOSS_RECURSION] = "recursion",
+	[CRIER_LOSS_RESERVE_FAILED] = "reserve_failed",
+	[CRIER_LOSS_SUPPRESSED] = "suppressed",
+	[CRIER_LOSS_OUTPUT_BUDGET] = "output_budget",
+	[CRIER_LOSS_SINK_FULL] = "sink_full",
+	[CRIER_LOSS_HOLD_FULL] = "hold_full",
+	[CRIER_LOSS_TOO_LONG] = "too_long",
+	[CRIER_LOSS_INVALID_RECORD] = "invalid_record",
+	[CRIER_LOSS_RECURSION] = "recursion",
 	[CRIER_LOSS_UNREAD] = "unread",
 };
 

@@ -28,8 +28,8 @@ static double judged_ratio(const struct crier_pressure_sample *sample, bool stal
 	return held;
 }
 
-static uint8_t level_of(const struct crier_pressure *state, const struct crier_pressure_limits *limits, double ratio,
-			bool stalled)
+static uint8_t level_of(const struct crier_pressure *state, const struct crier_pressure_limits *limits,
+			double ratio, bool stalled)
 {
 	if (ratio >= limits->critical && (stalled || state->level == CRIER_PRESSURE_CRITICAL))
 		return CRIER_PRESSURE_CRITICAL;
@@ -38,7 +38,8 @@ static uint8_t level_of(const struct crier_pressure *state, const struct crier_p
 	return CRIER_PRESSURE_NONE;
 }
 
-static uint8_t phase_of(const struct crier_pressure *state, uint8_t level, uint64_t interval_ns, uint64_t now_ns)
+static uint8_t phase_of(const struct crier_pressure *state, uint8_t level, uint64_t interval_ns,
+			uint64_t now_ns)
 {
 	if (state->level == CRIER_PRESSURE_NONE)
 		return level == CRIER_PRESSURE_NONE ? CRIER_PHASE_NONE : CRIER_PHASE_ENTER;
@@ -49,7 +50,8 @@ static uint8_t phase_of(const struct crier_pressure *state, uint8_t level, uint6
 	return CRIER_PHASE_NONE;
 }
 
-struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state, const struct crier_pressure_limits *limits,
+struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state,
+						  const struct crier_pressure_limits *limits,
 						  const struct crier_pressure_sample *sample)
 {
 	struct crier_pressure_verdict verdict = {
@@ -102,8 +104,8 @@ struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state, 
 	return verdict;
 }
 
-bool crier_throttle_step(struct crier_throttle *state, double ratio, uint64_t now_ns, uint64_t periods, uint64_t throttled,
-			 uint64_t throttled_us, struct crier_data_throttle *ret_data)
+bool crier_throttle_step(struct crier_throttle *state, double ratio, uint64_t now_ns, uint64_t periods,
+			 uint64_t throttled, uint64_t throttled_us, struct crier_data_throttle *ret_data)
 {
 	struct crier_throttle last = *state;
 
@@ -125,8 +127,9 @@ bool crier_throttle_step(struct crier_throttle *state, double ratio, uint64_t no
 	return true;
 }
 
-struct crier_pressure_verdict crier_node_pressure_step(struct crier_node_pressure *state, double enter, uint64_t interval_ns,
-						       uint64_t now_ns, uint64_t total_bytes, uint64_t available_bytes,
+struct crier_pressure_verdict crier_node_pressure_step(struct crier_node_pressure *state, double enter,
+						       uint64_t interval_ns, uint64_t now_ns,
+						       uint64_t total_bytes, uint64_t available_bytes,
 						       uint64_t stall_total_us)
 {
 	struct crier_pressure_verdict verdict = {
@@ -141,12 +144,13 @@ struct crier_pressure_verdict crier_node_pressure_step(struct crier_node_pressur
 	verdict.ratio = (double)available_bytes / (double)total_bytes;
 
 	uint64_t stall_us = state->started ? rise(stall_total_us, state->stall_total_us) : CRIER_UNKNOWN_U64;
-	bool stalled = stall_us != CRIER_UNKNOWN_U64 &&
-		       (double)stall_us * 1000 > CRIER_PRESSURE_STALL_SHARE * (double)(now_ns - state->sampled_ns);
+	bool stalled =
+		stall_us != CRIER_UNKNOWN_U64 &&
+		(double)stall_us * 1000 > CRIER_PRESSURE_STALL_SHARE * (double)(now_ns - state->sampled_ns);
 	bool under = verdict.ratio < enter || (state->level != CRIER_PRESSURE_NONE && verdict.ratio < leave);
-	uint8_t level = !under				       ? CRIER_PRESSURE_NONE :
-			verdict.ratio < enter / 2 && stalled ? CRIER_PRESSURE_CRITICAL :
-							       CRIER_PRESSURE_HIGH;
+	uint8_t level = !under				       ? CRIER_PRESSURE_NONE
+			: verdict.ratio < enter / 2 && stalled ? CRIER_PRESSURE_CRITICAL
+							       : CRIER_PRESSURE_HIGH;
 	struct crier_pressure as_container = {.level = state->level, .told_ns = state->told_ns};
 
 	verdict.phase = phase_of(&as_container, level, interval_ns, now_ns);

@@ -24,9 +24,10 @@ struct replay {
 static int diverged(struct replay *replay, const char *what, const char *path)
 {
 	if (!replay->status)
-		replay->status = crier_err_set(replay->err, -EBADMSG,
-					       "recording: byte %llu: expected the answer to %s %s; the file was cut, or made by another version",
-					       (unsigned long long)crier_recording_position(replay->reader), what, path);
+		replay->status = crier_err_set(
+			replay->err, -EBADMSG,
+			"recording: byte %llu: expected the answer to %s %s; the file was cut, or made by another version",
+			(unsigned long long)crier_recording_position(replay->reader), what, path);
 	return -EIO;
 }
 
@@ -47,8 +48,9 @@ static int answer(struct replay *replay, enum crier_lookup_kind kind, const char
 		return diverged(replay, names[kind], path);
 	lookup = bytes;
 	if (type != CRIER_INPUT_LOOKUP || len < sizeof(*lookup) || lookup->kind != kind ||
-	    len - sizeof(*lookup) != (size_t)lookup->path_len + lookup->bytes_len || lookup->path_len != strlen(path) ||
-	    memcmp(lookup + 1, path, lookup->path_len) != 0 || lookup->bytes_len > cap)
+	    len - sizeof(*lookup) != (size_t)lookup->path_len + lookup->bytes_len ||
+	    lookup->path_len != strlen(path) || memcmp(lookup + 1, path, lookup->path_len) != 0 ||
+	    lookup->bytes_len > cap)
 		return diverged(replay, names[kind], path);
 	if (lookup->result == 0)
 		memcpy(buf, (const char *)(lookup + 1) + lookup->path_len, lookup->bytes_len);
@@ -83,7 +85,8 @@ static void replay_line(void *ctx, const char *line, size_t len, bool urgent)
 
 	(void)urgent;
 	if (fwrite(line, 1, len, replay->out) != len && !replay->status)
-		replay->status = crier_err_set(replay->err, -errno, "output: a line could not be written: %s", strerror(errno));
+		replay->status = crier_err_set(replay->err, -errno, "output: a line could not be written: %s",
+					       strerror(errno));
 }
 
 static void no_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod)
@@ -116,7 +119,8 @@ static void no_watch(void *ctx, uint64_t cgroup_id, const char *psi_path, bool o
 	(void)ctx, (void)cgroup_id, (void)psi_path, (void)on;
 }
 
-static int start(struct replay *replay, enum crier_output output, struct crier_start *ret_start, struct crier_config *config)
+static int start(struct replay *replay, enum crier_output output, struct crier_start *ret_start,
+		 struct crier_config *config)
 {
 	const struct crier_host host = {
 		.ctx = replay,
@@ -140,9 +144,10 @@ static int start(struct replay *replay, enum crier_output output, struct crier_s
 	if (r < 0)
 		return r;
 	if (r == 0 || type != CRIER_INPUT_START)
-		return crier_err_set(replay->err, -EBADMSG,
-				     "recording: byte %llu: expected the start frame; the file is not a whole recording",
-				     (unsigned long long)crier_recording_position(replay->reader));
+		return crier_err_set(
+			replay->err, -EBADMSG,
+			"recording: byte %llu: expected the start frame; the file is not a whole recording",
+			(unsigned long long)crier_recording_position(replay->reader));
 	r = crier_start_from_json(bytes, len, ret_start, config, replay->err);
 	if (r < 0)
 		return r;
@@ -160,9 +165,10 @@ static int feed_all(struct replay *replay)
 
 	while ((r = crier_recording_next(replay->reader, &type, &now_ns, &bytes, &len, replay->err)) > 0) {
 		if (type == CRIER_INPUT_LOOKUP)
-			return crier_err_set(replay->err, -EBADMSG,
-					     "recording: byte %llu: an answer nobody asked for; the file was made by another version",
-					     (unsigned long long)crier_recording_position(replay->reader));
+			return crier_err_set(
+				replay->err, -EBADMSG,
+				"recording: byte %llu: an answer nobody asked for; the file was made by another version",
+				(unsigned long long)crier_recording_position(replay->reader));
 
 		/* a look-up inside reads the next frame, and with it this one's bytes would go */
 		_cleanup_free_ void *copy = malloc(len + 1);
@@ -192,8 +198,8 @@ int crier_replay(const char *path, enum crier_output output, int out_fd, struct 
 		return crier_err_set(err, r, "replay: out of memory");
 	}
 	replay.out = fdopen(dup(out_fd), "w");
-	r = replay.out ? start(&replay, output, &recorded, &config) :
-			 crier_err_set(err, -errno, "output: could not be opened: %s", strerror(errno));
+	r = replay.out ? start(&replay, output, &recorded, &config)
+		       : crier_err_set(err, -errno, "output: could not be opened: %s", strerror(errno));
 	if (r == 0)
 		r = feed_all(&replay);
 	if (replay.out && fclose(replay.out) != 0 && r == 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "fields.h"
+#include "crier/names.h"
 
 #define EXACT_MAX (1LL << 53)
 

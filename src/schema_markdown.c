@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fields.h"
+#include "crier/names.h"
 
 static const char *const kind_words[CRIER_FIELD_KIND_COUNT] = {
 	[CRIER_FIELD_UINT] = "integer",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signal numbers as x86-64 and arm64 Linux count them (both use include/uapi/asm-generic/signal.h's order). */
 #include "crier/event.h"
+#include "crier/names.h"
 
 /* The kernel counts real-time signals from 32; C libraries keep two and show SIGRTMIN as 34, as `kill -l` does. */
 #define RTMIN 34

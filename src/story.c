@@ -3,6 +3,7 @@
 #include "story.h"
 
 #include "crier/base/json.h"
+#include "crier/names.h"
 
 /* One decimal unless it would be .0 of a whole value or the number is long: "1.5 GiB", "512 MiB". */
 static void put_scaled(struct crier_buf *buf, uint64_t value, uint64_t unit, const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of sentences about states: pressure, throttling, snapshots, and crier itself. */
 #include "story.h"
+#include "crier/names.h"
 
 void crier_story_pressure(struct crier_buf *buf, const struct crier_data_pressure *data)
 {

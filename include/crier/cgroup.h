@@ -15,7 +15,7 @@
 #include "crier/event.h"
 
 #define CRIER_CGROUP_PATH_MAX 4096
-#define CRIER_UID_MAX_PATH 40 /* a pod uid from a path: 36 characters, or 32 hex digits */
+#define CRIER_UID_MAX_PATH    40 /* a pod uid from a path: 36 characters, or 32 hex digits */
 
 /* ---- path parser: src/cgroup/path.c ---- */
 
@@ -41,9 +41,9 @@ struct crier_cgroup_facts {
 	struct crier_slice container_id; /* 64 hex digits (or what the form allows), lower case */
 	struct crier_slice pod_uid;	 /* with dashes; 32-hex static pod uids as they are */
 	uint8_t qos;			 /* enum crier_qos; UNKNOWN outside kubepods */
-	const char *runtime;		 /* "containerd" "cri-o" "docker" "podman" when the form says so; static */
-	const char *driver;		 /* "cgroupfs" "systemd" when the form says so; static */
-	size_t container_depth;		 /* length of the path up to and with the container's directory; 0 none */
+	const char *runtime;	/* "containerd" "cri-o" "docker" "podman" when the form says so; static */
+	const char *driver;	/* "cgroupfs" "systemd" when the form says so; static */
+	size_t container_depth; /* length of the path up to and with the container's directory; 0 none */
 	char uid_storage[CRIER_UID_MAX_PATH];
 };
 
@@ -89,8 +89,9 @@ struct crier_cgroup_layout {
 /* The cgroup mounts of a mountinfo; paths "" = not there. */
 struct crier_cgroup_mounts {
 	char v2[256], memory[256], cpu[256]; /* the widest view of each hierarchy; v1 for the last two */
-	bool v2_is_above, memory_is_above; /* that view begins above crier's own cgroup namespace */
-	char v2_namespace[256], memory_namespace[256]; /* then: another mount that begins at it, if there is one */
+	bool v2_is_above, memory_is_above;   /* that view begins above crier's own cgroup namespace */
+	char v2_namespace[256],
+		memory_namespace[256]; /* then: another mount that begins at it, if there is one */
 };
 
 /**
@@ -98,7 +99,8 @@ struct crier_cgroup_mounts {
  * most of it (its root is further up), then one below `host_root`, then the shortest path. Lines that make no sense and
  * paths longer than 255 bytes are passed over. Pure.
  */
-void crier_cgroup_mounts_parse(struct crier_slice mountinfo, const char *host_root, struct crier_cgroup_mounts *ret_mounts);
+void crier_cgroup_mounts_parse(struct crier_slice mountinfo, const char *host_root,
+			       struct crier_cgroup_mounts *ret_mounts);
 
 /** Number of a v1 controller's hierarchy in the text of /proc/cgroups; 0 = none or v2's. Pure. */
 uint32_t crier_cgroup_hierarchy_parse(struct crier_slice proc_cgroups, struct crier_slice controller);
@@ -109,7 +111,8 @@ uint32_t crier_cgroup_hierarchy_parse(struct crier_slice proc_cgroups, struct cr
  * fill it (hybrid: runc does); else v1 memory.
  * @return 0; -ENOENT (err: no cgroup mount found, which paths were looked at, what to mount)
  */
-int crier_cgroup_detect(const char *host_root, struct crier_cgroup_layout *ret_layout, struct crier_err *err) crier_must_check;
+int crier_cgroup_detect(const char *host_root, struct crier_cgroup_layout *ret_layout,
+			struct crier_err *err) crier_must_check;
 
 /** "v1" "hybrid" "v2"; "unknown" for other numbers. Static. */
 const char *crier_cgroup_mode_name(enum crier_cgroup_mode mode);
@@ -144,14 +147,16 @@ int crier_proc_stat_parse(struct crier_slice text, struct crier_proc_entry *ret_
  * @param namespace_root  of the layout; "" or "/": the path stays as it is
  * @return the path, in `buf` or as it was (also when it has more ".." than the root is deep, or does not fit)
  */
-struct crier_slice crier_cgroup_absolute(const char *namespace_root, struct crier_slice path, char *buf, size_t cap);
+struct crier_slice crier_cgroup_absolute(const char *namespace_root, struct crier_slice path, char *buf,
+					 size_t cap);
 
 typedef bool (*crier_proc_scan_fn)(void *ctx, const struct crier_proc_entry *entry);
 /**
  * See struct crier_proc_entry. What ends meanwhile, or is in no cgroup of the primary hierarchy, is passed over.
  * @return processes told, or -errno: <host_root>/proc cannot be read; fn returning false stops it
  */
-long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *layout, crier_proc_scan_fn fn, void *ctx);
+long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *layout, crier_proc_scan_fn fn,
+		     void *ctx);
 
 /**
  * The proof that an id is an inode: make nothing, take an existing cgroup directory of the primary hierarchy, compare
@@ -159,7 +164,8 @@ long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *la
  * @param path  relative to the primary root, as crier_cgroup_walk tells it
  * @return 0 proven; -ERANGE they differ; -EOPNOTSUPP: the handle is not kernfs'; -errno could not be asked
  */
-int crier_cgroup_prove(const struct crier_cgroup_layout *layout, struct crier_slice path, uint64_t *ret_inode, uint64_t *ret_id);
+int crier_cgroup_prove(const struct crier_cgroup_layout *layout, struct crier_slice path, uint64_t *ret_inode,
+		       uint64_t *ret_id);
 
 /* ---- table: src/cgroup/table.c ---- */
 
@@ -169,10 +175,10 @@ struct crier_cgroup {
 	uint64_t memory_id; /* memory hierarchy; equals id when they are one; 0 = unknown */
 	char *path;	    /* owned, NUL-terminated; NULL = not composed yet */
 	uint32_t path_len;
-	uint8_t kind;	    /* enum crier_cgroup_kind */
+	uint8_t kind; /* enum crier_cgroup_kind */
 	uint8_t qos;
-	uint8_t cgroup_class; /* enum crier_wire_cgroup_class as told to the kernel */
-	uint8_t populated;    /* 0, 1, CRIER_UNKNOWN_BOOL */
+	uint8_t cgroup_class;		   /* enum crier_wire_cgroup_class as told to the kernel */
+	uint8_t populated;		   /* 0, 1, CRIER_UNKNOWN_BOOL */
 	struct crier_container *container; /* its own or the nearest ancestor's; NULL */
 	struct crier_pod *pod;		   /* of a POD cgroup or of its container; NULL */
 	uint64_t removed_ns;		   /* boottime of rmdir; 0 = alive */
@@ -189,7 +195,8 @@ struct crier_cgroup *crier_cgroup_get(const struct crier_cgroup_table *table, ui
 /** By id in the memory hierarchy (second table). */
 struct crier_cgroup *crier_cgroup_get_by_memory(const struct crier_cgroup_table *table, uint64_t memory_id);
 /** By path in the primary hierarchy: living ones only; slow path, a second hash. */
-struct crier_cgroup *crier_cgroup_get_by_path(const struct crier_cgroup_table *table, struct crier_slice path);
+struct crier_cgroup *crier_cgroup_get_by_path(const struct crier_cgroup_table *table,
+					      struct crier_slice path);
 
 /**
  * Add a known directory. An existing id with another path is id reuse: the old entry is replaced in place (counted); a
@@ -197,17 +204,19 @@ struct crier_cgroup *crier_cgroup_get_by_path(const struct crier_cgroup_table *t
  * tombstone. @param path  ptr NULL or longer than CRIER_CGROUP_PATH_MAX = not known
  * @return 0 and the entry (also when it was there); -EINVAL: id 0, -ENOSPC: full of living ones, -ENOMEM
  */
-int crier_cgroup_add(struct crier_cgroup_table *table, uint64_t id, uint64_t parent_id, struct crier_slice path,
-		     struct crier_cgroup **ret_cgroup) crier_must_check;
+int crier_cgroup_add(struct crier_cgroup_table *table, uint64_t id, uint64_t parent_id,
+		     struct crier_slice path, struct crier_cgroup **ret_cgroup) crier_must_check;
 /** Compose parent's path + "/" + leaf; path stays NULL when the parent's is not known. */
-int crier_cgroup_add_child(struct crier_cgroup_table *table, uint64_t id, uint64_t parent_id, struct crier_slice leaf,
-			   struct crier_cgroup **ret_cgroup) crier_must_check;
-int crier_cgroup_set_memory_id(struct crier_cgroup_table *table, struct crier_cgroup *cgroup, uint64_t memory_id);
+int crier_cgroup_add_child(struct crier_cgroup_table *table, uint64_t id, uint64_t parent_id,
+			   struct crier_slice leaf, struct crier_cgroup **ret_cgroup) crier_must_check;
+int crier_cgroup_set_memory_id(struct crier_cgroup_table *table, struct crier_cgroup *cgroup,
+			       uint64_t memory_id);
 /** rmdir seen: kept as a tombstone until expire. */
 void crier_cgroup_removed(struct crier_cgroup_table *table, struct crier_cgroup *cgroup, uint64_t now_ns);
 /** Forget tombstones older than `age_ns`; `fn` (may be NULL) is told each before it goes. */
 typedef void (*crier_cgroup_fn)(void *ctx, struct crier_cgroup *cgroup);
-void crier_cgroup_expire(struct crier_cgroup_table *table, uint64_t now_ns, uint64_t age_ns, crier_cgroup_fn fn, void *ctx);
+void crier_cgroup_expire(struct crier_cgroup_table *table, uint64_t now_ns, uint64_t age_ns,
+			 crier_cgroup_fn fn, void *ctx);
 /** In a full table the oldest tombstone gives way to a new entry: `fn` is told before it goes. */
 void crier_cgroup_table_on_evict(struct crier_cgroup_table *table, crier_cgroup_fn fn, void *ctx);
 /** Every entry, removed ones too, in an order that depends on the calls made alone. `fn` must not add or expire. */
@@ -216,13 +225,15 @@ void crier_cgroup_each(const struct crier_cgroup_table *table, crier_cgroup_fn f
 void crier_cgroup_unlink_container(struct crier_cgroup_table *table, const struct crier_container *container);
 void crier_cgroup_unlink_pod(struct crier_cgroup_table *table, const struct crier_pod *pod);
 /** A pod was merged into another (crier_index_on_pod_drop): what pointed at it points there now. `into` NULL: unlink. */
-void crier_cgroup_repoint_pod(struct crier_cgroup_table *table, const struct crier_pod *pod, struct crier_pod *into);
+void crier_cgroup_repoint_pod(struct crier_cgroup_table *table, const struct crier_pod *pod,
+			      struct crier_pod *into);
 
 struct crier_cgroup_counts {
 	uint32_t living, removed;
 	uint64_t refused_full, reused, evicted;
 };
 /** How many there are, and how often the bound was met. O(1). */
-void crier_cgroup_table_counts(const struct crier_cgroup_table *table, struct crier_cgroup_counts *ret_counts);
+void crier_cgroup_table_counts(const struct crier_cgroup_table *table,
+			       struct crier_cgroup_counts *ret_counts);
 
 #endif

@@ -497,7 +497,7 @@ enum crier_loss_cause {
 	CRIER_LOSS_HOLD_FULL,	   /* a bounded queue was full and the event could not even leave partial */
 	CRIER_LOSS_TOO_LONG,	   /* a line above 16,000 bytes after every cut */
 	CRIER_LOSS_INVALID_RECORD,
-	CRIER_LOSS_UNREAD, /* submitted by the kernel and never read from the ring */
+	CRIER_LOSS_UNREAD,    /* submitted by the kernel and never read from the ring */
 	CRIER_LOSS_RECURSION, /* a kernel program missed a run: the count is of runs */
 	CRIER_LOSS_COUNT,
 };
@@ -571,7 +571,5 @@ uint8_t crier_event_severity(const struct crier_event *event);
 void crier_event_init(struct crier_event *event, enum crier_type type);
 /** Clear a data block by its type's table. */
 void crier_data_init(enum crier_type type, void *data);
-
-#include "crier/names.h"
 
 #endif

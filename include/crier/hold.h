@@ -30,7 +30,8 @@ void crier_hold_free(struct crier_hold *hold);
  * @return 0; -ENOSPC: a bound is reached (caller lets the queue go as it is, then this event after it), -ENOMEM, -EINVAL:
  *         key 0. Copies are 8-byte aligned. No allocation while the pool lasts.
  */
-int crier_hold_push(struct crier_hold *hold, uint64_t key, uint64_t now_ns, const void *bytes, size_t len) crier_must_check;
+int crier_hold_push(struct crier_hold *hold, uint64_t key, uint64_t now_ns, const void *bytes,
+		    size_t len) crier_must_check;
 
 /** True if something of this key waits: then later events must queue behind it. ~5 ns. */
 bool crier_hold_has(const struct crier_hold *hold, uint64_t key);

@@ -16,16 +16,18 @@
 
 #define CRIER_INCIDENTS_OPEN 4
 
-#define CRIER_INCIDENT_OOM_WINDOW_NS	  (5ULL * 1000000000)  /* OOM and the exits it leads to */
-#define CRIER_INCIDENT_GROUP_WINDOW_NS	  (100ULL * 1000000)   /* memory.oom.group kills one after the other */
+#define CRIER_INCIDENT_OOM_WINDOW_NS	  (5ULL * 1000000000) /* OOM and the exits it leads to */
+#define CRIER_INCIDENT_GROUP_WINDOW_NS	  (100ULL * 1000000)  /* memory.oom.group kills one after the other */
 #define CRIER_INCIDENT_PRESSURE_WINDOW_NS (60ULL * 1000000000) /* last word of pressure and the kill */
 #define CRIER_INCIDENT_SIGNAL_WINDOW_NS	  (10ULL * 1000000000) /* fatal signal and the exit */
-#define CRIER_INCIDENT_STOP_WINDOW_NS	  (3600ULL * 1000000000) /* stop signal and the escalation: grace periods are long */
+#define CRIER_INCIDENT_STOP_WINDOW_NS                                                                        \
+	(3600ULL * 1000000000) /* stop signal and the escalation: grace periods are long */
 
 /* What is to be joined. */
 struct crier_incident_fact {
 	enum crier_type type;
-	struct crier_process_key key;	  /* the process it happened to; pid 0 = none (pressure, container events) */
+	struct crier_process_key
+		key; /* the process it happened to; pid 0 = none (pressure, container events) */
 	struct crier_process_key trigger; /* OOM: who triggered it; ties the victims of one kill together */
 	uint64_t now_ns;		  /* boottime of the event */
 	uint32_t signal;		  /* signal and exit: the number; else 0 */
@@ -59,14 +61,16 @@ struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t
 					   const struct crier_incident_fact *fact);
 
 /** As join, but NULL instead of opening one: for facts that are no death by themselves. */
-struct crier_incident *crier_incident_find(struct crier_incidents *set, const struct crier_incident_fact *fact);
+struct crier_incident *crier_incident_find(struct crier_incidents *set,
+					   const struct crier_incident_fact *fact);
 
 /** Fill incident and caused_by of a line about `fact` from what the incident holds so far. */
 void crier_incident_explain(const struct crier_incident *incident, const struct crier_incident_fact *fact,
 			    struct crier_correlation *correlation);
 
 /** Remember the fact under the number its line got (CRIER_UNKNOWN_U64: filtered). */
-void crier_incident_add(struct crier_incident *incident, const struct crier_incident_fact *fact, uint64_t seq);
+void crier_incident_add(struct crier_incident *incident, const struct crier_incident_fact *fact,
+			uint64_t seq);
 
 /** Timeline of the incident for container.exited. @return items written */
 size_t crier_incident_timeline(const struct crier_incident *incident, uint64_t unix_offset_ns,

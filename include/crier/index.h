@@ -15,32 +15,33 @@
 #include "crier/event.h"
 #include "crier/meta.h"
 
-#define CRIER_ID_MAX	 128 /* container or sandbox id, bytes with NUL */
-#define CRIER_UID_MAX	 64
+#define CRIER_ID_MAX	   128 /* container or sandbox id, bytes with NUL */
+#define CRIER_UID_MAX	   64
 #define CRIER_FRAGMENT_MAX (24 * 1024)
 
 struct crier_index;
 
 struct crier_index_limits {
-	uint32_t containers;	  /* living; 16,384 */
-	uint32_t tombstones;	  /* 10,000 */
-	uint64_t tombstone_age_ns;/* 5 min */
-	uint64_t slot_age_ns;	  /* 15 min, or until its sandbox is removed */
-	uint32_t slots;		  /* 16,384 */
+	uint32_t containers;	   /* living; 16,384 */
+	uint32_t tombstones;	   /* 10,000 */
+	uint64_t tombstone_age_ns; /* 5 min */
+	uint64_t slot_age_ns;	   /* 15 min, or until its sandbox is removed */
+	uint32_t slots;		   /* 16,384 */
 };
 
 /* Owned text: NUL-terminated for convenience, `len` is the truth; ptr NULL = unknown. */
 struct crier_pod {
-	struct crier_list by_age; /* of the index */
-	char sandbox_id[CRIER_ID_MAX];	/* "" = known by uid only (cgroup path) */
+	struct crier_list by_age;      /* of the index */
+	char sandbox_id[CRIER_ID_MAX]; /* "" = known by uid only (cgroup path) */
 	char uid[CRIER_UID_MAX];
 	struct crier_slice name, namespace_, ip; /* owned by the pod */
-	struct crier_meta_labels *labels; /* allow-listed; owned; NULL = unknown. Only `count` items are allocated: never copy it */
-	struct crier_slice replicaset;		 /* proven by pod-template-hash; owned */
-	struct crier_slice deployment;		 /* inferred; owned */
+	struct crier_meta_labels *
+		labels; /* allow-listed; owned; NULL = unknown. Only `count` items are allocated: never copy it */
+	struct crier_slice replicaset; /* proven by pod-template-hash; owned */
+	struct crier_slice deployment; /* inferred; owned */
 	uint64_t created_at_ns;
-	uint8_t qos;	/* enum crier_qos */
-	uint8_t source; /* enum crier_source: best so far */
+	uint8_t qos;	  /* enum crier_qos */
+	uint8_t source;	  /* enum crier_source: best so far */
 	uint32_t version; /* rises with each change: fragments of its containers are stale */
 	uint32_t references;
 	uint64_t generation; /* of the last list that named its sandbox; 0 = none yet */
@@ -59,27 +60,27 @@ enum crier_container_phase {
 struct crier_container {
 	struct crier_list by_age; /* of the index: living or tombstones */
 	char id[CRIER_ID_MAX];
-	struct crier_pod *pod; /* NULL = not known */
-	struct crier_slice name, image, image_id; /* owned */
+	struct crier_pod *pod;				    /* NULL = not known */
+	struct crier_slice name, image, image_id;	    /* owned */
 	struct crier_slice runtime_reason, runtime_message; /* owned; of its exit */
 	char sandbox_id[CRIER_ID_MAX];
-	const char *runtime_name;    /* static or owned by the index: "containerd" */
+	const char *runtime_name; /* static or owned by the index: "containerd" */
 	const char *runtime_version;
-	uint8_t type;	/* enum crier_container_type */
-	uint8_t source; /* enum crier_source: best that filled the identity */
-	uint8_t phase;	/* enum crier_container_phase */
+	uint8_t type;	   /* enum crier_container_type */
+	uint8_t source;	   /* enum crier_source: best that filled the identity */
+	uint8_t phase;	   /* enum crier_container_phase */
 	uint8_t cri_state; /* enum crier_meta_state, the furthest told: answers may overtake each other */
 	uint64_t restart_count;
 	uint64_t memory_limit_bytes, cpu_quota_us, cpu_period_us;
 	uint64_t grace_period_s;
 	uint64_t created_at_ns, started_at_ns, finished_at_ns; /* unix, as the runtime says */
 	int64_t runtime_exit_code;
-	uint64_t init_pid;	   /* UNKNOWN until something states it */
-	uint64_t init_start_ns;	   /* boottime of its start, UNKNOWN until an event or seed told */
-	uint64_t cgroup_id;	   /* primary hierarchy; UNKNOWN */
-	uint64_t created_ns;	   /* boottime: first seen */
-	uint64_t running_ns;	   /* boottime: init executed */
-	uint64_t died_ns;	   /* boottime: death seen; 0 = alive */
+	uint64_t init_pid;	/* UNKNOWN until something states it */
+	uint64_t init_start_ns; /* boottime of its start, UNKNOWN until an event or seed told */
+	uint64_t cgroup_id;	/* primary hierarchy; UNKNOWN */
+	uint64_t created_ns;	/* boottime: first seen */
+	uint64_t running_ns;	/* boottime: init executed */
+	uint64_t died_ns;	/* boottime: death seen; 0 = alive */
 	uint32_t version;
 	/* ready fragments: ,"container":{…} and ,"k8s":{…} bodies, full and lean; see emit.h. NULL = to be rendered */
 	char *fragment[2];
@@ -105,7 +106,8 @@ int crier_index_new(const struct crier_index_limits *limits, struct crier_index 
 void crier_index_free(struct crier_index *index);
 
 /** Called before a container's memory is given back (tombstone expired or evicted); its `life` must be freed there. */
-void crier_index_on_drop(struct crier_index *index, void (*fn)(void *ctx, struct crier_container *container), void *ctx);
+void crier_index_on_drop(struct crier_index *index, void (*fn)(void *ctx, struct crier_container *container),
+			 void *ctx);
 
 /** Living or tombstone; NULL if unknown. ~50 ns. */
 struct crier_container *crier_index_container(struct crier_index *index, struct crier_slice id);
@@ -115,7 +117,8 @@ int crier_index_container_add(struct crier_index *index, struct crier_slice id, 
 			      struct crier_container **ret_container) crier_must_check;
 
 /** To the tombstones: kept tombstone_age_ns; above the bound the oldest goes at once. Idempotent. */
-void crier_index_container_bury(struct crier_index *index, struct crier_container *container, uint64_t now_ns);
+void crier_index_container_bury(struct crier_index *index, struct crier_container *container,
+				uint64_t now_ns);
 /** Back from the tombstones: it was buried too early. Idempotent; may exceed the bound of living ones by as many. */
 void crier_index_container_revive(struct crier_index *index, struct crier_container *container);
 bool crier_index_is_tombstone(const struct crier_container *container);
@@ -136,9 +139,11 @@ struct crier_pod *crier_index_pod_by_uid(struct crier_index *index, struct crier
 int crier_index_pod_add(struct crier_index *index, struct crier_slice sandbox_id, struct crier_slice uid,
 			struct crier_pod **ret_pod) crier_must_check;
 /** Attach as a cgroup path tells it (weakest source); what merge_container tells replaces it. */
-void crier_index_container_set_pod(struct crier_index *index, struct crier_container *container, struct crier_pod *pod);
+void crier_index_container_set_pod(struct crier_index *index, struct crier_container *container,
+				   struct crier_pod *pod);
 /** From a cgroup path or the sandbox's cgroup parent. @return 1 if it changed, else 0 */
-int crier_index_pod_set_qos(struct crier_index *index, struct crier_pod *pod, enum crier_qos qos, enum crier_source source);
+int crier_index_pod_set_qos(struct crier_index *index, struct crier_pod *pod, enum crier_qos qos,
+			    enum crier_source source);
 /** Its sandbox is removed: kept while containers refer to it, at least tombstone_age_ns; its slots are forgotten. Idempotent. */
 void crier_index_pod_gone(struct crier_index *index, struct crier_pod *pod, uint64_t now_ns);
 /** It is there after all; merge_pod with what CRI tells does it too. */
@@ -147,7 +152,8 @@ void crier_index_pod_revive(struct crier_index *index, struct crier_pod *pod);
 void crier_index_on_pod_drop(struct crier_index *index,
 			     void (*fn)(void *ctx, struct crier_pod *pod, struct crier_pod *into), void *ctx);
 /** Every pod that is not gone, oldest first. crier_index_pod_gone of the current one is allowed. */
-void crier_index_pods_each(struct crier_index *index, bool (*fn)(void *ctx, struct crier_pod *pod), void *ctx);
+void crier_index_pods_each(struct crier_index *index, bool (*fn)(void *ctx, struct crier_pod *pod),
+			   void *ctx);
 
 /**
  * Merge what a source told: fills what is unset, replaces what a weaker source had filled, field by field; an equal source's
@@ -186,6 +192,7 @@ struct crier_index_counts {
 void crier_index_counts(const struct crier_index *index, struct crier_index_counts *ret_counts);
 
 /** Every container, living ones first; for snapshot, ps, reconcile. Removal of the current one is allowed. */
-void crier_index_each(struct crier_index *index, bool (*fn)(void *ctx, struct crier_container *container), void *ctx);
+void crier_index_each(struct crier_index *index, bool (*fn)(void *ctx, struct crier_container *container),
+		      void *ctx);
 
 #endif

@@ -18,7 +18,7 @@
 
 enum crier_input_type {
 	CRIER_INPUT_NONE = 0,
-	CRIER_INPUT_START,    /* JSON text: instance, boot id, node, clock offset, layout, effective config: everything set once */
+	CRIER_INPUT_START, /* JSON text: instance, boot id, node, clock offset, layout, effective config: everything set once */
 	CRIER_INPUT_RECORD,   /* a kernel record as it lay in the ring */
 	CRIER_INPUT_MAIL,     /* a blob of the CRI thread (meta.h) */
 	CRIER_INPUT_TICK,     /* time passed; no payload */
@@ -32,8 +32,8 @@ enum crier_input_type {
 	CRIER_INPUT_CONFIG,   /* JSON text: reloaded effective config */
 	CRIER_INPUT_PRESSURE, /* u64 cgroup id (0: the node): a PSI watch fired */
 	CRIER_INPUT_STOP,     /* JSON text: reason */
-	CRIER_INPUT_KEPT,     /* u64 by class: event records the self test kept for itself; counted as filtered */
-	CRIER_INPUT_LOOKUP,   /* answer to a look-up the pipeline made: struct crier_input_lookup + path + bytes */
+	CRIER_INPUT_KEPT, /* u64 by class: event records the self test kept for itself; counted as filtered */
+	CRIER_INPUT_LOOKUP, /* answer to a look-up the pipeline made: struct crier_input_lookup + path + bytes */
 	CRIER_INPUT_TYPE_COUNT,
 };
 
@@ -81,20 +81,24 @@ struct crier_input_lookup {
 struct crier_recording_writer;
 
 /** @param path  created 0600, O_EXCL unless `force`; "-" is refused: stdout belongs to the lines */
-int crier_recording_create(const char *path, bool force, struct crier_recording_writer **ret_writer, struct crier_err *err) crier_must_check;
+int crier_recording_create(const char *path, bool force, struct crier_recording_writer **ret_writer,
+			   struct crier_err *err) crier_must_check;
 /** Buffered. An error (disk full) is remembered and told once by the return value of close and by the first call that meets it. */
-int crier_recording_write(struct crier_recording_writer *writer, enum crier_input_type type, uint64_t now_ns, const void *bytes, size_t len);
+int crier_recording_write(struct crier_recording_writer *writer, enum crier_input_type type, uint64_t now_ns,
+			  const void *bytes, size_t len);
 int crier_recording_close(struct crier_recording_writer *writer, struct crier_err *err);
 
 struct crier_recording_reader;
 /** Open and check the header. @return 0; -EBADMSG (not a recording, another version), -errno: err names the file */
-int crier_recording_open(const char *path, struct crier_recording_reader **ret_reader, struct crier_err *err) crier_must_check;
+int crier_recording_open(const char *path, struct crier_recording_reader **ret_reader,
+			 struct crier_err *err) crier_must_check;
 /**
  * @param ret_bytes  8-byte aligned, dies at the next call
  * @return 1 a frame; 0 clean end; -EBADMSG truncated or corrupt: err names the file, the byte position and what was expected
  */
-int crier_recording_next(struct crier_recording_reader *reader, enum crier_input_type *ret_type, uint64_t *ret_now_ns,
-			 const void **ret_bytes, size_t *ret_len, struct crier_err *err) crier_must_check;
+int crier_recording_next(struct crier_recording_reader *reader, enum crier_input_type *ret_type,
+			 uint64_t *ret_now_ns, const void **ret_bytes, size_t *ret_len,
+			 struct crier_err *err) crier_must_check;
 uint64_t crier_recording_position(const struct crier_recording_reader *reader);
 void crier_recording_close_reader(struct crier_recording_reader *reader);
 

@@ -30,18 +30,20 @@ struct crier_start {
 	char previous_instance[9];
 	uint64_t previous_seq, previous_ended_at; /* unix ns */
 	bool previous_clean;
-	char (*previous_exited)[CRIER_ID_MAX]; /* container ids whose exit the last run told already; owned by the caller */
+	char (*previous_exited)
+		[CRIER_ID_MAX]; /* container ids whose exit the last run told already; owned by the caller */
 	size_t previous_exited_count;
 };
 
 /** @param config  borrowed; must outlive the pipeline or be replaced by a CONFIG input */
-int crier_pipeline_new(const struct crier_config *config, const struct crier_start *start, const struct crier_host *host,
-		       struct crier_pipeline **ret_pipeline, struct crier_err *err) crier_must_check;
+int crier_pipeline_new(const struct crier_config *config, const struct crier_start *start,
+		       const struct crier_host *host, struct crier_pipeline **ret_pipeline,
+		       struct crier_err *err) crier_must_check;
 void crier_pipeline_free(struct crier_pipeline *pipeline);
 
 /** Feed one input (all types but START and LOOKUP). `bytes` 8-byte aligned, borrowed for the call. */
-void crier_pipeline_feed(struct crier_pipeline *pipeline, enum crier_input_type type, uint64_t now_ns, const void *bytes,
-			 size_t len);
+void crier_pipeline_feed(struct crier_pipeline *pipeline, enum crier_input_type type, uint64_t now_ns,
+			 const void *bytes, size_t len);
 
 /** Boottime of the next thing that must happen; UINT64_MAX when nothing is due. The loop sets its timer and feeds TICK. */
 uint64_t crier_pipeline_deadline(const struct crier_pipeline *pipeline);
@@ -54,8 +56,8 @@ size_t crier_pipeline_exited(const struct crier_pipeline *pipeline, const char *
 
 /** START's JSON and back, for recordings. */
 char *crier_start_to_json(const struct crier_start *start, const struct crier_config *config);
-int crier_start_from_json(const char *json, size_t len, struct crier_start *ret_start, struct crier_config *config,
-			  struct crier_err *err) crier_must_check;
+int crier_start_from_json(const char *json, size_t len, struct crier_start *ret_start,
+			  struct crier_config *config, struct crier_err *err) crier_must_check;
 void crier_start_done(struct crier_start *start);
 
 #endif

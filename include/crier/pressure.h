@@ -18,7 +18,7 @@
 #define CRIER_PRESSURE_RESAMPLE_NS (5ULL * 1000000000) /* while under pressure */
 #define CRIER_PRESSURE_HINT_NS	   (500ULL * 1000000)  /* at most one sample per container in this time */
 #define CRIER_PRESSURE_STALL_SHARE 0.05		       /* of the time since the last sample: stalled */
-#define CRIER_PRESSURE_HELD_SHARE  0.5		       /* of the limit: below it even stalls are the page cache's */
+#define CRIER_PRESSURE_HELD_SHARE  0.5 /* of the limit: below it even stalls are the page cache's */
 
 struct crier_pressure_limits {
 	double enter, exit, critical; /* ratios of the limit; exit < enter <= critical */
@@ -29,7 +29,7 @@ struct crier_pressure_limits {
 struct crier_pressure_sample {
 	uint64_t now_ns;
 	uint64_t usage_bytes, working_set_bytes, limit_bytes;
-	uint64_t held_bytes; /* usage minus active and inactive file pages: what reclaim cannot drop */
+	uint64_t held_bytes;	 /* usage minus active and inactive file pages: what reclaim cannot drop */
 	uint64_t stall_total_us; /* PSI some total */
 	uint64_t limit_hits;	 /* memory.events max (v1: failcnt), total */
 };
@@ -50,7 +50,8 @@ struct crier_pressure_verdict {
 };
 
 /** @return what to tell, if anything: enter, a rise to critical or ongoing (at most every interval), exit. */
-struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state, const struct crier_pressure_limits *limits,
+struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state,
+						  const struct crier_pressure_limits *limits,
 						  const struct crier_pressure_sample *sample);
 
 struct crier_throttle {
@@ -59,8 +60,8 @@ struct crier_throttle {
 };
 
 /** @return true when the share of throttled periods since the last look is at or above `ratio`; ret_data is filled then. */
-bool crier_throttle_step(struct crier_throttle *state, double ratio, uint64_t now_ns, uint64_t periods, uint64_t throttled,
-			 uint64_t throttled_us, struct crier_data_throttle *ret_data);
+bool crier_throttle_step(struct crier_throttle *state, double ratio, uint64_t now_ns, uint64_t periods,
+			 uint64_t throttled, uint64_t throttled_us, struct crier_data_throttle *ret_data);
 
 struct crier_node_pressure {
 	uint8_t level;
@@ -70,8 +71,9 @@ struct crier_node_pressure {
 };
 
 /** Node: `enter` is the share of available memory below which it is under pressure; it ends a fifth above that. */
-struct crier_pressure_verdict crier_node_pressure_step(struct crier_node_pressure *state, double enter, uint64_t interval_ns,
-						       uint64_t now_ns, uint64_t total_bytes, uint64_t available_bytes,
+struct crier_pressure_verdict crier_node_pressure_step(struct crier_node_pressure *state, double enter,
+						       uint64_t interval_ns, uint64_t now_ns,
+						       uint64_t total_bytes, uint64_t available_bytes,
 						       uint64_t stall_total_us);
 
 #endif

@@ -41,13 +41,13 @@ enum crier_hook_kind {
 };
 
 struct crier_probe_options {
-	const char *btf_path;		/* NULL: the kernel's own /sys/kernel/btf/vmlinux */
-	uint32_t bulk_bytes;		/* power of two, multiple of the page size */
+	const char *btf_path; /* NULL: the kernel's own /sys/kernel/btf/vmlinux */
+	uint32_t bulk_bytes;  /* power of two, multiple of the page size */
 	uint32_t critical_bytes;
-	uint32_t class_entries;		/* capacity of the class map */
-	uint32_t primary_hierarchy_id;	/* cgroup_root.hierarchy_id; 0 = the v2 hierarchy */
+	uint32_t class_entries;	       /* capacity of the class map */
+	uint32_t primary_hierarchy_id; /* cgroup_root.hierarchy_id; 0 = the v2 hierarchy */
 	bool primary_is_v2;
-	uint32_t wanted_events;		/* 1 << enum crier_probe_event: load only these */
+	uint32_t wanted_events;		   /* 1 << enum crier_probe_event: load only these */
 	struct crier_wire_control control; /* first values of the shared knobs */
 	/* 1 << enum crier_hook_kind a hook list is cut down to, 0 = all; index by event (--hook) */
 	uint8_t forced_kinds[CRIER_PROBE_EVENT_COUNT];
@@ -55,9 +55,9 @@ struct crier_probe_options {
 
 /* One hook of an event's list and what became of it. */
 struct crier_hook_report {
-	const char *name;    /* "tp_btf:mark_victim"; static */
-	bool chosen;	     /* loaded and attached */
-	char reason[160];    /* why not, "" when chosen or not tried (a better one served) */
+	const char *name; /* "tp_btf:mark_victim"; static */
+	bool chosen;	  /* loaded and attached */
+	char reason[160]; /* why not, "" when chosen or not tried (a better one served) */
 };
 
 #define CRIER_PROBE_HOOKS_MAX 6
@@ -129,7 +129,8 @@ bool crier_probe_arm(struct crier_probe *probe);
 struct crier_wire_control *crier_probe_control(struct crier_probe *probe);
 
 /** Class filter. @return 0, -E2BIG when the map is full (the cgroup stays undetermined and passes). */
-int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id, enum crier_wire_cgroup_class cgroup_class);
+int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,
+			 enum crier_wire_cgroup_class cgroup_class);
 int crier_probe_forget(struct crier_probe *probe, uint64_t cgroup_id);
 /** Container inits by tgid: their exits and stop signals are critical. */
 int crier_probe_init_add(struct crier_probe *probe, uint32_t pid);
@@ -175,8 +176,8 @@ struct crier_probe_kept {
  * `cgroup_dir` (removed again; NULL: skip mkdir). Never provokes an OOM. Consumes the rings up to its own records;
  * `fn` gets every record that is not the test's own. Takes about 10 ms, 1 s at most.
  */
-int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, crier_probe_record_fn fn, void *ctx,
-			  struct crier_probe_proof ret_proof[CRIER_PROBE_EVENT_COUNT],
+int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, crier_probe_record_fn fn,
+			  void *ctx, struct crier_probe_proof ret_proof[CRIER_PROBE_EVENT_COUNT],
 			  struct crier_probe_kept *ret_kept);
 
 #endif

@@ -87,11 +87,11 @@ enum crier_wire_cgroup_class {
 };
 
 struct crier_wire_header {
-	__u16 length;	   /* whole record with tail, bytes, multiple of 8 */
-	__u8 version;	   /* CRIER_WIRE_VERSION */
-	__u8 type;	   /* enum crier_wire_type */
-	__u8 ring;	   /* enum crier_wire_class */
-	__u8 hook;	   /* enum crier_wire_hook */
+	__u16 length; /* whole record with tail, bytes, multiple of 8 */
+	__u8 version; /* CRIER_WIRE_VERSION */
+	__u8 type;    /* enum crier_wire_type */
+	__u8 ring;    /* enum crier_wire_class */
+	__u8 hook;    /* enum crier_wire_hook */
 	__u16 cpu;
 	__u64 boottime_ns; /* bpf_ktime_get_boot_ns() */
 	__u64 cgroup_id;   /* the subject's cgroup in the primary hierarchy; 0 = not known */
@@ -180,9 +180,9 @@ struct crier_wire_exit {
 	struct crier_wire_task task;
 	__u64 user_ns;
 	__u64 system_ns;
-	__u64 cpu_ns; /* scheduler's exact run time, all threads; 0 = not known */
+	__u64 cpu_ns;	      /* scheduler's exact run time, all threads; 0 = not known */
 	__u64 peak_rss_bytes; /* 0 = not known */
-	__u32 status; /* as wait(2): code << 8, or signal, | 0x80 core */
+	__u32 status;	      /* as wait(2): code << 8, or signal, | 0x80 core */
 	__u32 flags;
 };
 
@@ -229,9 +229,9 @@ struct crier_wire_oom {
 	struct crier_wire_header header;
 	struct crier_wire_task victim;
 	struct crier_wire_task trigger; /* current: whose allocation (or limit write) led here */
-	__u64 limit_cgroup_id; /* memory hierarchy; with HAS_CONTROL and not GLOBAL, else 0 */
-	__u64 total_pages;     /* oom_control->totalpages, 0 = not known */
-	__u64 anon_pages;      /* victim's counters; per-CPU parts may lag by a few pages */
+	__u64 limit_cgroup_id;		/* memory hierarchy; with HAS_CONTROL and not GLOBAL, else 0 */
+	__u64 total_pages;		/* oom_control->totalpages, 0 = not known */
+	__u64 anon_pages;		/* victim's counters; per-CPU parts may lag by a few pages */
 	__u64 file_pages;
 	__u64 shmem_pages;
 	__u64 swap_entries;
@@ -247,12 +247,12 @@ struct crier_wire_oom {
 
 /* Knobs that user space may turn while the programs run: the BPF object's .data, mapped by both. */
 struct crier_wire_control {
-	__u32 armed;	    /* user space is about to sleep; the producer that clears it wakes it */
-	__u32 event_mask;   /* 1 << enum crier_wire_type: event records wanted at all */
-	__u32 args_max;	    /* bytes of arguments to copy, 0 = none, at most CRIER_WIRE_ARGS_MAX */
-	__u32 bulk_rate;    /* bulk events per cgroup and second, 0 = no budget */
-	__u32 critical_rate;/* critical events per cgroup and second: a ceiling, 0 = none */
-	__u32 self_pid;	    /* crier's own tgid */
+	__u32 armed;	     /* user space is about to sleep; the producer that clears it wakes it */
+	__u32 event_mask;    /* 1 << enum crier_wire_type: event records wanted at all */
+	__u32 args_max;	     /* bytes of arguments to copy, 0 = none, at most CRIER_WIRE_ARGS_MAX */
+	__u32 bulk_rate;     /* bulk events per cgroup and second, 0 = no budget */
+	__u32 critical_rate; /* critical events per cgroup and second: a ceiling, 0 = none */
+	__u32 self_pid;	     /* crier's own tgid */
 };
 
 /* Counters, one set per CPU, only ever rising. generated = class_filtered + suppressed + reserve_failed +
@@ -264,11 +264,11 @@ struct crier_wire_counters {
 	__u64 reserve_failed[CRIER_CLASS_COUNT]; /* ring full */
 	__u64 submitted[CRIER_CLASS_COUNT];
 	__u64 control_submitted;
-	__u64 control_failed; /* a control record found its ring full */
-	__u64 truncated;      /* text that did not fit */
-	__u64 lookup_missed;  /* a kernel structure could not be read */
-	__u64 class_map_full; /* a cgroup could not be classified; it passes */
-	__u64 budget_map_full;/* no bucket for a cgroup; it passes */
+	__u64 control_failed;  /* a control record found its ring full */
+	__u64 truncated;       /* text that did not fit */
+	__u64 lookup_missed;   /* a kernel structure could not be read */
+	__u64 class_map_full;  /* a cgroup could not be classified; it passes */
+	__u64 budget_map_full; /* no bucket for a cgroup; it passes */
 };
 
 /* Value of the per-CPU map. */

@@ -18,13 +18,13 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#define TURN_RECORDS	    8192
-#define TURN_MAILS	    256
-#define COUNTERS_NS	    SECOND_NS
-#define STATE_HEARTBEAT_NS  (10 * SECOND_NS)
-#define STATE_EXITED_NS	    (SECOND_NS / 2)
-#define STOP_DRAIN_TURNS    1000
-#define LAST_LINES_ROOM	    (256 * 1024)
+#define TURN_RECORDS	   8192
+#define TURN_MAILS	   256
+#define COUNTERS_NS	   SECOND_NS
+#define STATE_HEARTBEAT_NS (10 * SECOND_NS)
+#define STATE_EXITED_NS	   (SECOND_NS / 2)
+#define STOP_DRAIN_TURNS   1000
+#define LAST_LINES_ROOM	   (256 * 1024)
 
 uint64_t crier_agent_now(void)
 {
@@ -34,8 +34,8 @@ uint64_t crier_agent_now(void)
 	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
 }
 
-static void write_recording(struct crier_agent *agent, enum crier_input_type type, uint64_t now_ns, const void *bytes,
-			    size_t len)
+static void write_recording(struct crier_agent *agent, enum crier_input_type type, uint64_t now_ns,
+			    const void *bytes, size_t len)
 {
 	if (!agent->recording || agent->recording_failed)
 		return;
@@ -43,11 +43,13 @@ static void write_recording(struct crier_agent *agent, enum crier_input_type typ
 
 	if (r < 0) {
 		agent->recording_failed = true;
-		crier_error("recording: %s; recording stops here, events go on; free space and record again", strerror(-r));
+		crier_error("recording: %s; recording stops here, events go on; free space and record again",
+			    strerror(-r));
 	}
 }
 
-static void feed_at(struct crier_agent *agent, enum crier_input_type type, uint64_t now_ns, const void *bytes, size_t len)
+static void feed_at(struct crier_agent *agent, enum crier_input_type type, uint64_t now_ns, const void *bytes,
+		    size_t len)
 {
 	write_recording(agent, type, now_ns, bytes, len);
 	crier_pipeline_feed(agent->pipeline, type, now_ns, bytes, len);
@@ -155,7 +157,8 @@ static void read_config_again(struct crier_agent *agent)
 	struct crier_err err = {0};
 
 	if (!next || crier_config_reload(agent->config, next, &err) < 0) {
-		crier_warn("reload: %s; the configuration in force stays", next ? err.message : "out of memory");
+		crier_warn("reload: %s; the configuration in force stays",
+			   next ? err.message : "out of memory");
 		free(next);
 		return;
 	}
@@ -206,8 +209,8 @@ static void on_clock(struct crier_agent *agent)
 
 static void tell_health(struct crier_agent *agent, const char *state, const char *reason, const char *remedy)
 {
-	json_t *root = json_pack("{s:s, s:s, s:s, s:s}", "component", "sink", "state", state, "reason", reason, "remedy",
-				 remedy);
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s}", "component", "sink", "state", state, "reason",
+				 reason, "remedy", remedy);
 	_cleanup_free_ char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 
 	json_decref(root);
@@ -230,10 +233,12 @@ static void on_sink(struct crier_agent *agent)
 	switch (state) {
 	case CRIER_SINK_OK: tell_health(agent, "ok", "lines are taken again", "nothing to do"); break;
 	case CRIER_SINK_BLOCKED:
-		crier_warn("%s: its reader has not taken anything for a second; what does not fit the buffer is counted and told",
-			   output_name(agent));
-		tell_health(agent, "degraded", "the output's reader does not keep up",
-			    "look at the log collector; raise --sink-buffer-bytes or choose a smaller --profile");
+		crier_warn(
+			"%s: its reader has not taken anything for a second; what does not fit the buffer is counted and told",
+			output_name(agent));
+		tell_health(
+			agent, "degraded", "the output's reader does not keep up",
+			"look at the log collector; raise --sink-buffer-bytes or choose a smaller --profile");
 		break;
 	case CRIER_SINK_FULL:
 		crier_error("%s: %s; retried every second; free space", output_name(agent), strerror(error));
@@ -304,7 +309,8 @@ static void loop(struct crier_agent *agent)
 		uint64_t due_ns = crier_pipeline_deadline(agent->pipeline);
 
 		if (draining)
-			due_ns = crier_min(due_ns, crier_agent_now() + agent->config->drain_interval_ms * MS_NS);
+			due_ns = crier_min(due_ns,
+					   crier_agent_now() + agent->config->drain_interval_ms * MS_NS);
 		if (!draining && !crier_probe_arm(agent->probe))
 			due_ns = crier_min(due_ns, refused_until(agent));
 		else
@@ -350,8 +356,8 @@ static void finish(struct crier_agent *agent)
 	size_t left = crier_sink_close(agent->sink, (uint32_t)agent->config->stop_deadline_ms);
 
 	if (left && agent->fault == 0)
-		crier_warn("%s: %zu bytes were not taken within %llu ms and are lost", output_name(agent), left,
-			   (unsigned long long)agent->config->stop_deadline_ms);
+		crier_warn("%s: %zu bytes were not taken within %llu ms and are lost", output_name(agent),
+			   left, (unsigned long long)agent->config->stop_deadline_ms);
 	crier_agent_save_state(agent, true);
 }
 
@@ -379,7 +385,8 @@ static void release(struct crier_agent *agent, struct crier_err *err)
 	free(agent);
 }
 
-int crier_agent_run(const struct crier_config *config, const char *recording_path, bool overwrite, struct crier_err *err)
+int crier_agent_run(const struct crier_config *config, const char *recording_path, bool overwrite,
+		    struct crier_err *err)
 {
 	struct crier_agent *agent = calloc(1, sizeof(*agent));
 	int r;
@@ -397,7 +404,9 @@ int crier_agent_run(const struct crier_config *config, const char *recording_pat
 		finish(agent);
 		r = agent->fault;
 		if (r < 0)
-			crier_err_set(err, r, "%s: its reader went away; start crier again with somebody reading", output_name(agent));
+			crier_err_set(err, r,
+				      "%s: its reader went away; start crier again with somebody reading",
+				      output_name(agent));
 	}
 	struct crier_err late = {0};
 

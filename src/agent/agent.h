@@ -48,7 +48,7 @@ struct crier_agent {
 	uint64_t counters_ns, state_ns, state_seq;
 	size_t state_exited;
 	bool recording_failed, state_failed;
-	bool arm_refused; /* the last look found nothing, and the rings would not be armed */
+	bool arm_refused;	 /* the last look found nothing, and the rings would not be armed */
 	const char *stop_reason; /* NULL while running */
 	int fault;		 /* what the run ends with */
 	uint64_t asks_refused;
@@ -65,7 +65,8 @@ void crier_agent_feed_text(struct crier_agent *agent, enum crier_input_type type
 void crier_agent_record(void *ctx, const void *bytes, size_t len);
 
 /* start.c */
-int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite, struct crier_err *err);
+int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite,
+		      struct crier_err *err);
 /** The kernel side's knobs as the configuration wants them; `armed` and `self_pid` are left alone. */
 void crier_agent_set_control(const struct crier_config *config, struct crier_wire_control *control);
 void crier_agent_save_state(struct crier_agent *agent, bool clean);

@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-static void record_lookup(struct crier_agent *agent, enum crier_lookup_kind kind, const char *path, int result,
-			  const void *bytes, size_t len)
+static void record_lookup(struct crier_agent *agent, enum crier_lookup_kind kind, const char *path,
+			  int result, const void *bytes, size_t len)
 {
 	size_t path_len = strlen(path);
 	struct crier_input_lookup lookup = {
@@ -117,7 +117,8 @@ static void live_classify(void *ctx, uint64_t cgroup_id, enum crier_wire_cgroup_
 {
 	struct crier_agent *agent = ctx;
 
-	(void)crier_probe_classify(agent->probe, cgroup_id, cgroup_class); /* full: it stays undetermined and passes */
+	(void)crier_probe_classify(agent->probe, cgroup_id,
+				   cgroup_class); /* full: it stays undetermined and passes */
 }
 
 static void live_forget(void *ctx, uint64_t cgroup_id)
@@ -145,7 +146,8 @@ static void live_line(void *ctx, const char *line, size_t len, bool urgent)
 
 	/* room was checked against what the sink said before this turn, and it only grows */
 	if (crier_sink_put(agent->sink, line, len, urgent) < 0)
-		crier_error("output: a numbered line did not fit; please report this with the line before it");
+		crier_error(
+			"output: a numbered line did not fit; please report this with the line before it");
 	agent->room_told -= crier_min(agent->room_told, len);
 }
 
@@ -220,7 +222,8 @@ static uint64_t own_rss(void)
 	if (read_file("/proc/self/statm", text, sizeof(text) - 1, &len) < 0)
 		return 0;
 	text[len] = '\0';
-	return sscanf(text, "%llu %llu", &total, &resident) == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+	return sscanf(text, "%llu %llu", &total, &resident) == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE)
+								 : 0;
 }
 
 static bool has_new_loss(const struct crier_wire_counters *now, const struct crier_wire_counters *then)

@@ -46,7 +46,9 @@ static int read_boot_id(char ret_boot[9], struct crier_err *err)
 	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || read(fd, ret_boot, 8) != 8)
-		return crier_err_set(err, -EIO, "/proc/sys/kernel/random/boot_id: not readable (%s); mount /proc", strerror(errno));
+		return crier_err_set(err, -EIO,
+				     "/proc/sys/kernel/random/boot_id: not readable (%s); mount /proc",
+				     strerror(errno));
 	ret_boot[8] = '\0';
 	return 0;
 }
@@ -131,7 +133,8 @@ static int find_runtime(struct crier_agent *agent)
 		snprintf(agent->start.cri_socket, sizeof(agent->start.cri_socket), "%s", wanted);
 		return 0;
 	}
-	if (crier_cri_discover(agent->config->host_root, agent->start.cri_socket, sizeof(agent->start.cri_socket), &err) < 0) {
+	if (crier_cri_discover(agent->config->host_root, agent->start.cri_socket,
+			       sizeof(agent->start.cri_socket), &err) < 0) {
 		crier_warn("%s; crier goes on with cgroup paths and OCI bundles", err.message);
 		agent->start.cri_socket[0] = '\0';
 	}
@@ -153,7 +156,8 @@ static int open_fds(struct crier_agent *agent, struct crier_err *err)
 	agent->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	agent->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (agent->epoll_fd < 0 || agent->timer_fd < 0 || agent->clock_fd < 0 || agent->signal_fd < 0)
-		return crier_err_set(err, -errno, "crier: descriptors: %s; raise the open-files limit", strerror(errno));
+		return crier_err_set(err, -errno, "crier: descriptors: %s; raise the open-files limit",
+				     strerror(errno));
 	crier_agent_arm_clock(agent);
 	return 0;
 }
@@ -200,7 +204,8 @@ static int open_recording(struct crier_agent *agent, const char *path, bool over
 
 	if (!json)
 		return crier_err_set(err, -ENOMEM, "recording %s: out of memory", path);
-	r = crier_recording_write(agent->recording, CRIER_INPUT_START, agent->start.boottime_ns, json, strlen(json));
+	r = crier_recording_write(agent->recording, CRIER_INPUT_START, agent->start.boottime_ns, json,
+				  strlen(json));
 	return r < 0 ? crier_err_set(err, r, "recording %s: %s; free space", path, strerror(-r)) : 0;
 }
 
@@ -212,10 +217,14 @@ static uint32_t wanted_types(const struct crier_config *config)
 		enum crier_probe_event event;
 		enum crier_wire_type type;
 	} rows[] = {
-		{CRIER_PROBE_EXEC, CRIER_WIRE_EXEC},	 {CRIER_PROBE_FORK, CRIER_WIRE_FORK},
-		{CRIER_PROBE_EXIT, CRIER_WIRE_EXIT},	 {CRIER_PROBE_SIGNAL, CRIER_WIRE_SIGNAL},
-		{CRIER_PROBE_OOM, CRIER_WIRE_OOM},	 {CRIER_PROBE_PRESSURE, CRIER_WIRE_PRESSURE_HINT},
-		{CRIER_PROBE_CGROUP_MKDIR, CRIER_WIRE_CGROUP_MKDIR}, {CRIER_PROBE_CGROUP_RMDIR, CRIER_WIRE_CGROUP_RMDIR},
+		{CRIER_PROBE_EXEC, CRIER_WIRE_EXEC},
+		{CRIER_PROBE_FORK, CRIER_WIRE_FORK},
+		{CRIER_PROBE_EXIT, CRIER_WIRE_EXIT},
+		{CRIER_PROBE_SIGNAL, CRIER_WIRE_SIGNAL},
+		{CRIER_PROBE_OOM, CRIER_WIRE_OOM},
+		{CRIER_PROBE_PRESSURE, CRIER_WIRE_PRESSURE_HINT},
+		{CRIER_PROBE_CGROUP_MKDIR, CRIER_WIRE_CGROUP_MKDIR},
+		{CRIER_PROBE_CGROUP_RMDIR, CRIER_WIRE_CGROUP_RMDIR},
 		{CRIER_PROBE_CGROUP_POPULATED, CRIER_WIRE_CGROUP_POPULATED},
 	};
 	uint32_t probes = crier_profile_probes(config->profile);
@@ -299,13 +308,14 @@ static json_t *hooks_json(struct crier_agent *agent, json_t *degraded)
 			if (hook->chosen && !chosen)
 				chosen = hook->name;
 			else if (hook->reason[0] && used < sizeof(refused))
-				used += (size_t)snprintf(refused + used, sizeof(refused) - used, "%s%s: %s", used ? "; " : "",
-							 hook->name, hook->reason);
+				used += (size_t)snprintf(refused + used, sizeof(refused) - used, "%s%s: %s",
+							 used ? "; " : "", hook->name, hook->reason);
 		}
-		json_array_append_new(hooks, json_pack("{s:s, s:s*, s:s*}", "event", report->event, "chosen", chosen,
-						       "refused", refused[0] ? refused : NULL));
+		json_array_append_new(hooks, json_pack("{s:s, s:s*, s:s*}", "event", report->event, "chosen",
+						       chosen, "refused", refused[0] ? refused : NULL));
 		if (!report->served && i == CRIER_PROBE_OOM_CONTROL) {
-			degrade(degraded, "no hook shows the kernel's oom_control: the limit's owner is found by OOM counts",
+			degrade(degraded,
+				"no hook shows the kernel's oom_control: the limit's owner is found by OOM counts",
 				"use a kernel with fentry or kprobes");
 		} else if (!report->served) {
 			char what[256];
@@ -322,8 +332,10 @@ static void feed_ready(struct crier_agent *agent, json_t *degraded)
 	json_t *root = json_object();
 
 	json_object_set_new(root, "hooks", hooks_json(agent, degraded));
-	if (!agent->start.cri_socket[0] && (!agent->config->cri_socket || strcmp(agent->config->cri_socket, "none") != 0))
-		degrade(degraded, "no container runtime socket was found", "name it with --cri-socket, or say --cri-socket none");
+	if (!agent->start.cri_socket[0] &&
+	    (!agent->config->cri_socket || strcmp(agent->config->cri_socket, "none") != 0))
+		degrade(degraded, "no container runtime socket was found",
+			"name it with --cri-socket, or say --cri-socket none");
 	json_object_set(root, "degraded", degraded);
 	_cleanup_free_ char *text = json_dumps(root, JSON_COMPACT);
 
@@ -350,7 +362,8 @@ static void prove_hooks(struct crier_agent *agent, json_t *degraded)
 	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
 	const struct crier_event_report *reports = crier_probe_report(agent->probe);
 	struct crier_probe_kept kept = {0};
-	int r = crier_probe_self_test(agent->probe, agent->start.layout.primary_root, crier_agent_record, agent, proof, &kept);
+	int r = crier_probe_self_test(agent->probe, agent->start.layout.primary_root, crier_agent_record,
+				      agent, proof, &kept);
 
 	crier_agent_feed(agent, CRIER_INPUT_KEPT, kept.count, sizeof(kept.count));
 	if (r < 0)
@@ -360,7 +373,8 @@ static void prove_hooks(struct crier_agent *agent, json_t *degraded)
 
 		if (!proof[i].tried || proof[i].fired || !reports[i].served)
 			continue;
-		snprintf(what, sizeof(what), "the hook of %s is attached but did not fire for an own child", reports[i].event);
+		snprintf(what, sizeof(what), "the hook of %s is attached but did not fire for an own child",
+			 reports[i].event);
 		degrade(degraded, what, "choose another hook with --hook, see `crier check`");
 		crier_warn("%s", what);
 	}
@@ -384,8 +398,10 @@ static int attach(struct crier_agent *agent, struct crier_err *err)
 
 	if (r == 0)
 		r = start_cri(agent, err); /* lists while the walk goes on */
-	if (r == 0 && crier_cgroup_walk(layout->primary_root, (uint32_t)agent->config->max_cgroups, feed_cgroup, agent) < 0)
-		degrade(degraded, "the cgroup hierarchy could not be walked", "mount the host's /sys/fs/cgroup; see --host-root");
+	if (r == 0 && crier_cgroup_walk(layout->primary_root, (uint32_t)agent->config->max_cgroups,
+					feed_cgroup, agent) < 0)
+		degrade(degraded, "the cgroup hierarchy could not be walked",
+			"mount the host's /sys/fs/cgroup; see --host-root");
 	if (r == 0)
 		r = crier_probe_attach_rest(agent->probe, err);
 	if (r == 0 && crier_probe_seed(agent->probe, feed_seed, agent) < 0)
@@ -401,7 +417,8 @@ static int attach(struct crier_agent *agent, struct crier_err *err)
 	return r;
 }
 
-int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite, struct crier_err *err)
+int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite,
+		      struct crier_err *err)
 {
 	const struct crier_sink_options sink = {
 		.target = agent->config->output_target,

@@ -5,9 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char digit_pairs[201] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-				     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-				     "8081828384858687888990919293949596979899";
+static const char digit_pairs[201] =
+	"00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+	"40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+	"8081828384858687888990919293949596979899";
 
 void crier_buf_put_u64(struct crier_buf *buf, uint64_t value)
 {
@@ -64,7 +65,8 @@ int crier_parse_u64(struct crier_slice text, uint64_t *ret_value)
 
 		if (digit > 9)
 			return -EINVAL;
-		if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, digit, &value))
+		if (__builtin_mul_overflow(value, 10u, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
 			return -ERANGE;
 	}
 	*ret_value = value;

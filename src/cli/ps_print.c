@@ -7,6 +7,7 @@
 #include "crier/base/json.h"
 #include "ps.h"
 #include "verb.h"
+#include "crier/names.h"
 
 enum { NAMESPACE, POD, CONTAINER, TYPE, ID, STATE, PID, RESTARTS, MEMORY, CGROUP, SOURCE, UID, COLUMN_COUNT };
 /* The table has the columns before UID; there a uid stands for a pod without a name. */

@@ -10,7 +10,8 @@
 
 #define PROC_LOOKUPS_PER_SECOND 50
 
-static enum crier_wire_cgroup_class class_of(const struct crier_cgroup *cgroup, const struct crier_cgroup_facts *facts)
+static enum crier_wire_cgroup_class class_of(const struct crier_cgroup *cgroup,
+					     const struct crier_cgroup_facts *facts)
 {
 	if (cgroup->container)
 		return CRIER_CGROUP_CONTAINER;
@@ -36,10 +37,11 @@ static void find_memory_id(struct crier_pipeline *p, struct crier_cgroup *cgroup
 		(void)crier_cgroup_set_memory_id(p->cgroups, cgroup, inode);
 }
 
-static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgroup, const struct crier_cgroup_facts *facts)
+static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgroup,
+			    const struct crier_cgroup_facts *facts)
 {
-	struct crier_life *life =
-		crier_life_get(p, facts->container_id, facts->kind == CRIER_CGROUP_KIND_CONTAINER ? cgroup : NULL);
+	struct crier_life *life = crier_life_get(p, facts->container_id,
+						 facts->kind == CRIER_CGROUP_KIND_CONTAINER ? cgroup : NULL);
 	struct crier_meta_container *meta = &p->message.container;
 
 	if (!life)
@@ -90,7 +92,8 @@ void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_
 {
 	struct crier_cgroup *cgroup;
 
-	if (crier_cgroup_get(p->cgroups, id) || crier_cgroup_add(p->cgroups, id, parent_id, path, &cgroup) < 0)
+	if (crier_cgroup_get(p->cgroups, id) ||
+	    crier_cgroup_add(p->cgroups, id, parent_id, path, &cgroup) < 0)
 		return; /* made during the walk and told by mkdir already; or full, which the table counts */
 	classify(p, cgroup);
 	if (cgroup->kind == CRIER_CGROUP_KIND_CONTAINER && cgroup->container) {
@@ -105,7 +108,8 @@ static void arrive_mkdir(struct crier_pipeline *p, const struct crier_decoded *d
 {
 	struct crier_cgroup *cgroup;
 
-	if (crier_cgroup_add_child(p->cgroups, d->header->cgroup_id, d->mkdir->parent_id, d->name, &cgroup) < 0)
+	if (crier_cgroup_add_child(p->cgroups, d->header->cgroup_id, d->mkdir->parent_id, d->name, &cgroup) <
+	    0)
 		return;
 	if (cgroup->path)
 		classify(p, cgroup);
@@ -122,7 +126,8 @@ static bool is_init_exec(struct crier_pipeline *p, struct crier_life *life, cons
 	bool first = !life->exec_seen;
 	uint64_t stated;
 
-	if (crier_slice_starts(d->filename, CRIER_SLICE("/proc/self/")) || crier_slice_starts(d->filename, CRIER_SLICE("/dev/fd/")))
+	if (crier_slice_starts(d->filename, CRIER_SLICE("/proc/self/")) ||
+	    crier_slice_starts(d->filename, CRIER_SLICE("/dev/fd/")))
 		return false;
 	life->exec_seen = true;
 	if (life->container->init_pid != CRIER_UNKNOWN_U64)
@@ -166,7 +171,8 @@ static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_i
 	char proof[CRIER_CGROUP_PATH_MAX + 320];
 	uint64_t inode;
 
-	if (!crier_proc_cgroup_parse((struct crier_slice){p->file, len}, p->start.layout.primary_hierarchy_id, &found))
+	if (!crier_proc_cgroup_parse((struct crier_slice){p->file, len}, p->start.layout.primary_hierarchy_id,
+				     &found))
 		return NULL;
 	found = crier_cgroup_absolute(p->start.layout.namespace_root, found, absolute, sizeof(absolute));
 	/* the process may have moved since, or its pid be another's: the directory itself must have this id */
@@ -181,10 +187,12 @@ static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_i
 
 struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_id)
 {
-	struct crier_subject subject = {.cgroup = crier_cgroup_get(p->cgroups, cgroup_id), .via = CRIER_VIA_CGROUP_ID};
+	struct crier_subject subject = {.cgroup = crier_cgroup_get(p->cgroups, cgroup_id),
+					.via = CRIER_VIA_CGROUP_ID};
 
 	/* a directory whose path could not be composed is as good as its nearest known ancestor */
-	for (int depth = 0; subject.cgroup && !subject.cgroup->path && !subject.cgroup->container && depth < 16; depth++) {
+	for (int depth = 0;
+	     subject.cgroup && !subject.cgroup->path && !subject.cgroup->container && depth < 16; depth++) {
 		struct crier_cgroup *parent = crier_cgroup_get(p->cgroups, subject.cgroup->parent_id);
 
 		if (!parent)
@@ -208,12 +216,12 @@ struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_
 
 static uint32_t pid_of(const struct crier_decoded *d)
 {
-	return d->exec ? d->exec->task.pid :
-	       d->fork ? d->fork->child.pid :
-	       d->exit ? d->exit->task.pid :
-	       d->signal ? d->signal->target.pid :
-	       d->oom ? d->oom->victim.pid :
-			0;
+	return d->exec	   ? d->exec->task.pid
+	       : d->fork   ? d->fork->child.pid
+	       : d->exit   ? d->exit->task.pid
+	       : d->signal ? d->signal->target.pid
+	       : d->oom	   ? d->oom->victim.pid
+			   : 0;
 }
 
 static void forward(struct crier_pipeline *p, const struct crier_decoded *d, const void *bytes, size_t len)
@@ -289,7 +297,8 @@ void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len
 		if (!cgroup)
 			return;
 		if (cgroup->kind == CRIER_CGROUP_KIND_POD && cgroup->pod)
-			crier_index_pod_gone(p->index, cgroup->pod, p->now_ns); /* kubelet removes it with the pod */
+			crier_index_pod_gone(p->index, cgroup->pod,
+					     p->now_ns); /* kubelet removes it with the pod */
 		crier_cgroup_removed(p->cgroups, cgroup, p->now_ns);
 	}
 }

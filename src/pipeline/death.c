@@ -4,6 +4,7 @@
  * remembered for its slot, and at last removed.
  */
 #include "internal.h"
+#include "crier/names.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -77,7 +78,8 @@ static void fill_kernel(struct crier_data_exited *data, const struct crier_life 
 bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns)
 {
 	uint64_t grace_s = life->container->grace_period_s;
-	uint64_t limit_ns = grace_s < STOP_LIMIT_S ? (grace_s + STOP_SLACK_S) * SECOND_NS : STOP_LIMIT_S * SECOND_NS;
+	uint64_t limit_ns =
+		grace_s < STOP_LIMIT_S ? (grace_s + STOP_SLACK_S) * SECOND_NS : STOP_LIMIT_S * SECOND_NS;
 
 	return at_ns < life->stop.last_ns || at_ns - life->stop.last_ns <= limit_ns;
 }
@@ -126,7 +128,8 @@ static void fill_uptime(struct crier_data_exited *data, const struct crier_life 
 
 	if (began != CRIER_UNKNOWN_U64 && began && life->death.boottime_ns > began)
 		data->uptime_ms = (life->death.boottime_ns - began) / MS_NS;
-	else if (container->started_at_ns != CRIER_UNKNOWN_U64 && container->finished_at_ns != CRIER_UNKNOWN_U64 &&
+	else if (container->started_at_ns != CRIER_UNKNOWN_U64 &&
+		 container->finished_at_ns != CRIER_UNKNOWN_U64 &&
 		 container->finished_at_ns > container->started_at_ns)
 		data->uptime_ms = (container->finished_at_ns - container->started_at_ns) / MS_NS;
 }
@@ -142,8 +145,10 @@ static uint8_t severity_of(const struct crier_container *container, const struct
 			  data->signal == data->stop.escalated_to);
 
 	if (asked_for) /* an escalation is worth a warning, an orderly end is not; a crash on the way is a crash */
-		return data->stop.escalated_to != CRIER_UNKNOWN_U64 ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
-	if (data->cause == CRIER_EXIT_CAUSE_SIGNAL || (data->exit_code != 0 && data->exit_code != CRIER_UNKNOWN_I64))
+		return data->stop.escalated_to != CRIER_UNKNOWN_U64 ? CRIER_SEVERITY_WARN
+								    : CRIER_SEVERITY_INFO;
+	if (data->cause == CRIER_EXIT_CAUSE_SIGNAL ||
+	    (data->exit_code != 0 && data->exit_code != CRIER_UNKNOWN_I64))
 		return CRIER_SEVERITY_ERROR;
 	return data->exit_code == CRIER_UNKNOWN_I64 ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_INFO;
 }
@@ -154,7 +159,8 @@ void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life)
 
 	life->slot_pending = !container->pod || !container->pod->uid[0] || !container->name.len;
 	if (!life->slot_pending)
-		(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &life->last);
+		(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name,
+					   &life->last);
 }
 
 static void remember(struct crier_pipeline *p, struct crier_life *life, const struct crier_data_exited *data,
@@ -195,7 +201,8 @@ static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_o
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_EXITED, life, life->death.boottime_ns);
 	crier_data_init(CRIER_TYPE_CONTAINER_EXITED, &data);
 	fill_kernel(&data, life);
-	data.cause = observed == CRIER_OBSERVED_AFTER_THE_FACT ? (uint8_t)CRIER_EXIT_CAUSE_UNKNOWN : (uint8_t)cause_of(life);
+	data.cause = observed == CRIER_OBSERVED_AFTER_THE_FACT ? (uint8_t)CRIER_EXIT_CAUSE_UNKNOWN
+							       : (uint8_t)cause_of(life);
 	if (observed == CRIER_OBSERVED_AFTER_THE_FACT)
 		data.observed = CRIER_OBSERVED_AFTER_THE_FACT;
 	fill_stop(&data, life);
@@ -233,8 +240,8 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 	if (life->death.from_runtime && container->finished_at_ns != CRIER_UNKNOWN_U64 &&
 	    container->finished_at_ns > p->emit.unix_offset_ns) {
 		/* the kernel's word was lost: it happened when the runtime says, not when the list came */
-		life->death.boottime_ns =
-			crier_min(container->finished_at_ns - p->emit.unix_offset_ns, life->death.boottime_ns);
+		life->death.boottime_ns = crier_min(container->finished_at_ns - p->emit.unix_offset_ns,
+						    life->death.boottime_ns);
 		container->died_ns = life->death.boottime_ns;
 		tell(p, life, CRIER_OBSERVED_AFTER_THE_FACT);
 	} else {
@@ -252,7 +259,8 @@ void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *
 
 	if (!container->pod || !container->name.len)
 		return;
-	crier_list_each(item, following, &p->busy) {
+	crier_list_each(item, following, &p->busy)
+	{
 		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
 
 		if (life != next && life->dying_until_ns && life->container->pod == container->pod &&
@@ -278,9 +286,9 @@ void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *lif
 	struct crier_container *container = life->container;
 	/* what the last run had seen but not told when it was killed is younger than its last word by this at most */
 	uint64_t untold_ns = (p->config->exit_wait_ms + p->config->hold_age_ms) * MS_NS + SECOND_NS;
-	uint64_t since = p->start.previous_instance[0] ?
-				 p->start.previous_ended_at - (p->start.previous_clean ? 0 : untold_ns) :
-				 p->start.boottime_ns + p->start.unix_offset_ns;
+	uint64_t since = p->start.previous_instance[0]
+				 ? p->start.previous_ended_at - (p->start.previous_clean ? 0 : untold_ns)
+				 : p->start.boottime_ns + p->start.unix_offset_ns;
 
 	if (life->exited_told || life->dying_until_ns)
 		return;
@@ -291,9 +299,9 @@ void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *lif
 	    was_told_before(p, container->id))
 		return;
 	life->death = (struct crier_death){
-		.boottime_ns = container->finished_at_ns > p->emit.unix_offset_ns ?
-				       container->finished_at_ns - p->emit.unix_offset_ns :
-				       0,
+		.boottime_ns = container->finished_at_ns > p->emit.unix_offset_ns
+				       ? container->finished_at_ns - p->emit.unix_offset_ns
+				       : 0,
 	};
 	container->died_ns = life->death.boottime_ns;
 	tell(p, life, CRIER_OBSERVED_AFTER_THE_FACT);
@@ -321,7 +329,8 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 	crier_data_init(CRIER_TYPE_CONTAINER_REMOVED, &data);
 	data.basis = (uint8_t)basis;
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
+			     event.attribution.status);
 	container->phase = CRIER_PHASE_CONTAINER_REMOVED;
 	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX && container->pod)
 		crier_index_pod_gone(p->index, container->pod, p->now_ns); /* and with it its slots */

@@ -18,17 +18,18 @@
 #define MS_NS	  1000000ULL
 #define SECOND_NS 1000000000ULL
 
-#define ASK_BACKOFF_FIRST_NS (10 * MS_NS)  /* a sandbox is NOT_FOUND until RunPodSandbox ends, 34 ms and more */
-#define ASK_BACKOFF_LAST_NS  (200 * MS_NS) /* containerd knows an exit some 50 ms after the kernel */
-#define EXITED_TOLD_MAX	     256	   /* ids kept for the state file */
+#define ASK_BACKOFF_FIRST_NS                                                                                 \
+	(10 * MS_NS) /* a sandbox is NOT_FOUND until RunPodSandbox ends, 34 ms and more */
+#define ASK_BACKOFF_LAST_NS (200 * MS_NS) /* containerd knows an exit some 50 ms after the kernel */
+#define EXITED_TOLD_MAX	    256		  /* ids kept for the state file */
 
 /* What was seen of a container's end. */
 struct crier_death {
 	uint64_t boottime_ns; /* 0 = not seen */
 	struct crier_process_key key;
-	uint32_t status;   /* wait(2) form, of init; valid when by_init */
-	bool by_init;	   /* init's own exit was seen */
-	bool executed;	   /* init had executed its program: without it the runtime's helper ended, and nothing started */
+	uint32_t status; /* wait(2) form, of init; valid when by_init */
+	bool by_init;	 /* init's own exit was seen */
+	bool executed; /* init had executed its program: without it the runtime's helper ended, and nothing started */
 	bool oom;
 	bool from_runtime; /* only the runtime told: it happened at its finished_at */
 };
@@ -108,8 +109,8 @@ struct crier_loss_tally {
 };
 
 /* Losses are tallied by class, and apart for control records. */
-#define LOSS_CONTROL	  CRIER_CLASS_COUNT
-#define LOSS_CLASSES	  (CRIER_CLASS_COUNT + 1)
+#define LOSS_CONTROL CRIER_CLASS_COUNT
+#define LOSS_CLASSES (CRIER_CLASS_COUNT + 1)
 
 struct crier_pipeline {
 	const struct crier_config *config;
@@ -193,7 +194,8 @@ void crier_arrive_seed(struct crier_pipeline *p, const struct crier_wire_seed *s
 struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_id);
 
 /* life.c */
-struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id, struct crier_cgroup *cgroup);
+struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id,
+				  struct crier_cgroup *cgroup);
 void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_ask(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_hold(struct crier_pipeline *p, struct crier_life *life);
@@ -208,12 +210,14 @@ void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns);
 
 /* process.c */
-void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
-			  uint64_t wait_ns);
+void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d,
+			  struct crier_subject subject, uint64_t wait_ns);
 void crier_process_fill(struct crier_event *event, const struct crier_wire_task *task);
 void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
-			 const struct crier_wire_header *header, const struct crier_subject *subject, uint64_t wait_ns);
-void crier_process_actor(struct crier_pipeline *p, struct crier_event *event, const struct crier_wire_task *task);
+			 const struct crier_wire_header *header, const struct crier_subject *subject,
+			 uint64_t wait_ns);
+void crier_process_actor(struct crier_pipeline *p, struct crier_event *event,
+			 const struct crier_wire_task *task);
 struct crier_process_key crier_key_of(const struct crier_wire_task *task);
 bool crier_is_init(const struct crier_container *container, const struct crier_wire_task *task);
 
@@ -246,7 +250,8 @@ void crier_watch_psi(struct crier_pipeline *p, uint64_t cgroup_id);
 void crier_watch_end(struct crier_pipeline *p, struct crier_life *life);
 void crier_watch_round(struct crier_pipeline *p);
 void crier_watch_node(struct crier_pipeline *p);
-void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, struct crier_memory_breakdown *ret);
+void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path,
+			   struct crier_memory_breakdown *ret);
 bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, struct crier_usage *ret);
 bool crier_read_number(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
 		       uint64_t *ret_value);
@@ -257,25 +262,27 @@ bool crier_read_file(struct crier_pipeline *p, const char *root, const char *cgr
 
 /* output.c */
 /** @return the line's number, or CRIER_UNKNOWN_U64 when it was filtered or could not leave */
-uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring, bool made_here);
+uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring,
+		      bool made_here);
 /** In a container's directory or below it, whether or not the container is known. */
 bool crier_is_containers(const struct crier_cgroup *cgroup);
 void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status);
-void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring, uint64_t count,
-		       uint64_t at_ns);
+void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring,
+		       uint64_t count, uint64_t at_ns);
 /** The tally behind it; `ring` may be LOSS_CONTROL. @return the tally, for top_cgroups */
-struct crier_loss_tally *crier_output_tally(struct crier_pipeline *p, enum crier_loss_cause cause, unsigned ring, uint64_t count,
-					    uint64_t first_ns, uint64_t last_ns);
+struct crier_loss_tally *crier_output_tally(struct crier_pipeline *p, enum crier_loss_cause cause,
+					    unsigned ring, uint64_t count, uint64_t first_ns,
+					    uint64_t last_ns);
 /** An event about a container that user space makes itself (container.*): subject, attribution and slot filled. */
-void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type, struct crier_life *life,
-			uint64_t boottime_ns);
-void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event, const struct crier_subject *subject,
-			    uint64_t wait_ns);
+void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
+			struct crier_life *life, uint64_t boottime_ns);
+void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
+			    const struct crier_subject *subject, uint64_t wait_ns);
 
 /* report.c */
 void crier_report_start(struct crier_pipeline *p, struct crier_slice json);
-void crier_report_health(struct crier_pipeline *p, const char *component, const char *state, struct crier_slice reason,
-			 struct crier_slice remedy);
+void crier_report_health(struct crier_pipeline *p, const char *component, const char *state,
+			 struct crier_slice reason, struct crier_slice remedy);
 void crier_report_health_json(struct crier_pipeline *p, struct crier_slice json);
 void crier_report_stats(struct crier_pipeline *p);
 void crier_report_counters(struct crier_pipeline *p, const struct crier_input_counters *counters);

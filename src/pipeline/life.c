@@ -27,7 +27,8 @@ void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 		crier_list_append(&p->busy, &life->busy);
 }
 
-struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id, struct crier_cgroup *cgroup)
+struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id,
+				  struct crier_cgroup *cgroup)
 {
 	struct crier_container *container;
 
@@ -93,9 +94,10 @@ bool crier_life_free(void *ctx, struct crier_container *container)
 void crier_life_ask(struct crier_pipeline *p, struct crier_life *life)
 {
 	struct crier_container *container = life->container;
-	enum crier_cri_question question = container->type == CRIER_CONTAINER_TYPE_SANDBOX ? CRIER_CRI_SANDBOX :
-					   container->type != CRIER_CONTAINER_TYPE_UNKNOWN ? CRIER_CRI_CONTAINER :
-											     CRIER_CRI_UNKNOWN;
+	enum crier_cri_question question = container->type == CRIER_CONTAINER_TYPE_SANDBOX ? CRIER_CRI_SANDBOX
+					   : container->type != CRIER_CONTAINER_TYPE_UNKNOWN
+						   ? CRIER_CRI_CONTAINER
+						   : CRIER_CRI_UNKNOWN;
 
 	life->next_ask_ns = 0;
 	if (p->cri_enabled) {
@@ -197,11 +199,13 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 	struct crier_event event;
 
 	life->want_snapshot = false;
-	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX || container->phase >= CRIER_PHASE_CONTAINER_EXITED)
+	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX ||
+	    container->phase >= CRIER_PHASE_CONTAINER_EXITED)
 		return;
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_SNAPSHOT, life, p->now_ns);
 	crier_data_init(CRIER_TYPE_CONTAINER_SNAPSHOT, &data);
-	data.state = container->phase == CRIER_PHASE_CONTAINER_RUNNING ? CRIER_STATE_RUNNING : container->cri_state;
+	data.state = container->phase == CRIER_PHASE_CONTAINER_RUNNING ? CRIER_STATE_RUNNING
+								       : container->cri_state;
 	struct crier_usage usage;
 
 	if (life->cgroup && life->cgroup->path && crier_watch_usage(p, life->cgroup->path, &usage)) {
@@ -211,7 +215,8 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 	if (container->init_start_ns != CRIER_UNKNOWN_U64 && p->now_ns > container->init_start_ns)
 		data.uptime_ms = (p->now_ns - container->init_start_ns) / MS_NS;
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
+			     event.attribution.status);
 }
 
 /* ---- the OCI bundle: on disk before the container's first process ---- */
@@ -220,8 +225,9 @@ static struct crier_slice json_text(json_t *object, const char *key)
 {
 	json_t *value = json_object_get(object, key);
 
-	return json_is_string(value) ? (struct crier_slice){json_string_value(value), json_string_length(value)} :
-				       CRIER_SLICE_NONE;
+	return json_is_string(value)
+		       ? (struct crier_slice){json_string_value(value), json_string_length(value)}
+		       : CRIER_SLICE_NONE;
 }
 
 static void merge_bundle(struct crier_pipeline *p, struct crier_life *life, json_t *annotations)
@@ -258,15 +264,15 @@ static void merge_bundle(struct crier_pipeline *p, struct crier_life *life, json
 	}
 }
 
-static bool read_bundle_file(struct crier_pipeline *p, const struct crier_life *life, const char *name, size_t *ret_len)
+static bool read_bundle_file(struct crier_pipeline *p, const struct crier_life *life, const char *name,
+			     size_t *ret_len)
 {
 	char path[CRIER_CGROUP_PATH_MAX];
 
 	if (strchr(life->container->id, '/') || life->container->id[0] == '.')
 		return false; /* an id that would lead elsewhere */
-	snprintf(path, sizeof(path), "%s%s/io.containerd.runtime.v2.task/k8s.io/%s/%s",
-		 crier_host_root(p), p->config->runtime_state_dir,
-		 life->container->id, name);
+	snprintf(path, sizeof(path), "%s%s/io.containerd.runtime.v2.task/k8s.io/%s/%s", crier_host_root(p),
+		 p->config->runtime_state_dir, life->container->id, name);
 	return p->host.read(p->host.ctx, path, p->file, sizeof(p->file), ret_len) == 0;
 }
 

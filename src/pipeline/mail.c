@@ -37,7 +37,8 @@ static struct crier_life *life_of(struct crier_pipeline *p, struct crier_slice i
 	return container ? container->life : NULL;
 }
 
-static struct crier_pod *merge_pod(struct crier_pipeline *p, const struct crier_meta_pod *meta, enum crier_source source)
+static struct crier_pod *merge_pod(struct crier_pipeline *p, const struct crier_meta_pod *meta,
+				   enum crier_source source)
 {
 	struct crier_pod *pod;
 
@@ -45,7 +46,8 @@ static struct crier_pod *merge_pod(struct crier_pipeline *p, const struct crier_
 		return NULL;
 	if (crier_index_pod_add(p->index, meta->sandbox_id, meta->uid, &pod) < 0)
 		return NULL;
-	(void)crier_index_merge_pod(p->index, pod, meta, source, (const char *const *)p->config->labels.items);
+	(void)crier_index_merge_pod(p->index, pod, meta, source,
+				    (const char *const *)p->config->labels.items);
 	return pod;
 }
 
@@ -61,8 +63,8 @@ static void take_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t
 }
 
 /* A container's own answer names its pod by uid and name, even when the pod's own answer did not come along. */
-static void merge_container(struct crier_pipeline *p, struct crier_life *life, const struct crier_meta_message *message,
-			    enum crier_source source)
+static void merge_container(struct crier_pipeline *p, struct crier_life *life,
+			    const struct crier_meta_message *message, enum crier_source source)
 {
 	const struct crier_meta_container *meta = &message->container;
 	struct crier_meta_pod from_labels;
@@ -108,7 +110,8 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 	else if (ended && !is_seen_alive(life))
 		crier_death_after_the_fact(p, life);
 	else if (life->dying_until_ns)
-		life->next_ask_ns = p->now_ns + crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
+		life->next_ask_ns = p->now_ns + crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u),
+							  ASK_BACKOFF_LAST_NS);
 	if (life->want_snapshot && p->ready && !life->hold_until_ns)
 		crier_life_snapshot(p, life);
 	crier_life_schedule(p, life);
@@ -157,7 +160,8 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 		crier_death_begin(p, life, &death);
 	} else if (life->ask != ASK_ANSWERED && life->ask != ASK_WAITING && !life->exited_told) {
 		crier_life_ask(p, life);
-	} else if (life->ask == ASK_WAITING && p->now_ns - life->asked_ns > 2 * p->config->cri_timeout_ms * MS_NS) {
+	} else if (life->ask == ASK_WAITING &&
+		   p->now_ns - life->asked_ns > 2 * p->config->cri_timeout_ms * MS_NS) {
 		crier_life_ask(p, life);
 	}
 	named(p, life);
@@ -167,7 +171,8 @@ static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *
 {
 	bool listed = message->generation != 0;
 	bool gone = message->pod.ready == 0;
-	struct crier_pod *pod = merge_pod(p, &message->pod, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
+	struct crier_pod *pod =
+		merge_pod(p, &message->pod, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
 	struct crier_life *life = life_of(p, message->pod.sandbox_id);
 
 	if (pod && listed)
@@ -264,9 +269,12 @@ static void mail_runtime(struct crier_pipeline *p, const struct crier_meta_messa
 static void mail_down(struct crier_pipeline *p, const struct crier_meta_message *message)
 {
 	p->cri_up = false;
-	crier_report_health(p, "cri", "down", message->error,
-			    CRIER_SLICE("events go on with container id, pod uid and what the bundle says; check the runtime and --cri-socket"));
-	crier_list_each(item, next, &p->busy) {
+	crier_report_health(
+		p, "cri", "down", message->error,
+		CRIER_SLICE(
+			"events go on with container id, pod uid and what the bundle says; check the runtime and --cri-socket"));
+	crier_list_each(item, next, &p->busy)
+	{
 		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
 
 		if (life->dying_until_ns)

@@ -50,7 +50,8 @@ static struct verdict from_control(const struct crier_wire_oom *oom)
 	size_t i;
 
 	if (oom->flags & CRIER_OOM_GLOBAL)
-		verdict.scope = (oom->flags & CRIER_OOM_CPUSET) ? CRIER_OOM_SCOPE_CPUSET : CRIER_OOM_SCOPE_GLOBAL;
+		verdict.scope =
+			(oom->flags & CRIER_OOM_CPUSET) ? CRIER_OOM_SCOPE_CPUSET : CRIER_OOM_SCOPE_GLOBAL;
 	else if (find_id(oom, oom->limit_cgroup_id, &i))
 		return at(oom, i, CRIER_FOUND_OOM_CONTROL);
 	return verdict;
@@ -89,7 +90,8 @@ static struct verdict find_limit(const struct crier_pipeline *p, const struct cr
 	if (p->last_oom.at_ns && oom->header.boottime_ns - p->last_oom.at_ns < SAME_KILL_NS &&
 	    p->last_oom.trigger.pid == trigger.pid && p->last_oom.trigger.start_ns == trigger.start_ns) {
 		if (p->last_oom.scope != CRIER_OOM_SCOPE_MEMCG)
-			return (struct verdict){.scope = p->last_oom.scope, .found_by = CRIER_FOUND_SAME_KILL};
+			return (struct verdict){.scope = p->last_oom.scope,
+						.found_by = CRIER_FOUND_SAME_KILL};
 		if (find_id(oom, p->last_oom.limit_id, &i))
 			return at(oom, i, CRIER_FOUND_SAME_KILL);
 	}
@@ -147,7 +149,8 @@ static bool go_up(struct crier_slice *path, size_t depth)
  * A cgroup that is in no table: where memory is a hierarchy of its own, the host's cgroups there need no counterpart. The
  * victim still lives for a moment, and its path names the chain; the inode proves that it is the right one.
  */
-static bool ask_victim(struct crier_pipeline *p, const struct verdict *verdict, uint32_t pid, char *ret_path, size_t cap)
+static bool ask_victim(struct crier_pipeline *p, const struct verdict *verdict, uint32_t pid, char *ret_path,
+		       size_t cap)
 {
 	const char *root = crier_host_root(p);
 	char path[CRIER_CGROUP_PATH_MAX + 320];
@@ -160,7 +163,8 @@ static bool ask_victim(struct crier_pipeline *p, const struct verdict *verdict, 
 		snprintf(path, sizeof(path), "%s/proc/cgroups", root);
 		if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
 			return false;
-		hierarchy = crier_cgroup_hierarchy_parse((struct crier_slice){p->file, len}, CRIER_SLICE("memory"));
+		hierarchy = crier_cgroup_hierarchy_parse((struct crier_slice){p->file, len},
+							 CRIER_SLICE("memory"));
 	}
 	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", root, pid);
 	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0 ||
@@ -176,8 +180,9 @@ static uint64_t bytes_of(uint64_t pages, uint32_t page_size)
 	return pages * page_size;
 }
 
-static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data, const struct crier_wire_oom *oom,
-		       const struct verdict *verdict, const struct crier_subject *subject, char *path, size_t path_cap)
+static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data,
+		       const struct crier_wire_oom *oom, const struct verdict *verdict,
+		       const struct crier_subject *subject, char *path, size_t path_cap)
 {
 	const struct crier_wire_oom_level *level = verdict->level;
 

@@ -32,11 +32,12 @@ static uint8_t reason_of(const struct crier_pipeline *p, const struct crier_life
 
 bool crier_is_containers(const struct crier_cgroup *cgroup)
 {
-	return cgroup && (cgroup->kind == CRIER_CGROUP_KIND_CONTAINER || cgroup->kind == CRIER_CGROUP_KIND_NESTED);
+	return cgroup &&
+	       (cgroup->kind == CRIER_CGROUP_KIND_CONTAINER || cgroup->kind == CRIER_CGROUP_KIND_NESTED);
 }
 
-void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event, const struct crier_subject *subject,
-			    uint64_t wait_ns)
+void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
+			    const struct crier_subject *subject, uint64_t wait_ns)
 {
 	struct crier_attribution *a = &event->attribution;
 
@@ -46,7 +47,8 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		if (event->cgroup.id == CRIER_UNKNOWN_U64)
 			event->cgroup.id = subject->cgroup->id;
 		if (subject->cgroup->path)
-			event->cgroup.path = (struct crier_slice){subject->cgroup->path, subject->cgroup->path_len};
+			event->cgroup.path =
+				(struct crier_slice){subject->cgroup->path, subject->cgroup->path_len};
 		event->cgroup.version = p->start.layout.primary_is_v2 ? 2 : 1;
 	}
 	a->wait_us = wait_ns / 1000;
@@ -59,7 +61,8 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		if (!full)
 			a->reason = reason_of(p, subject->life);
 	} else if (crier_is_containers(subject->cgroup)) {
-		a->status = CRIER_ATTRIBUTION_PARTIAL; /* the path names one, but the table had no place for it */
+		a->status =
+			CRIER_ATTRIBUTION_PARTIAL; /* the path names one, but the table had no place for it */
 		a->source = CRIER_SOURCE_CGROUP_PATH;
 		a->via = subject->via;
 		a->reason = CRIER_REASON_TABLE_FULL;
@@ -77,8 +80,8 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 	}
 }
 
-void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type, struct crier_life *life,
-			uint64_t boottime_ns)
+void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
+			struct crier_life *life, uint64_t boottime_ns)
 {
 	struct crier_subject subject = {
 		.cgroup = life->cgroup,
@@ -94,27 +97,30 @@ void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enu
 	if (!subject.cgroup && life->container->cgroup_id != CRIER_UNKNOWN_U64)
 		subject.cgroup = crier_cgroup_get(p->cgroups, life->container->cgroup_id);
 	crier_output_attribute(p, event, &subject, p->wait_ns);
-	if (life->container->type == CRIER_CONTAINER_TYPE_SANDBOX && crier_type_info(type)->severity <= CRIER_SEVERITY_INFO)
+	if (life->container->type == CRIER_CONTAINER_TYPE_SANDBOX &&
+	    crier_type_info(type)->severity <= CRIER_SEVERITY_INFO)
 		event->severity = CRIER_SEVERITY_DEBUG; /* pause containers are not what a person looks for */
 }
 
 void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status)
 {
-	if (seq == CRIER_UNKNOWN_U64 || (status != CRIER_ATTRIBUTION_PARTIAL && status != CRIER_ATTRIBUTION_NONE))
+	if (seq == CRIER_UNKNOWN_U64 ||
+	    (status != CRIER_ATTRIBUTION_PARTIAL && status != CRIER_ATTRIBUTION_NONE))
 		return;
 	if (!life->partial_count++)
 		life->partial_from = seq;
 	life->partial_to = seq;
 }
 
-void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring, uint64_t count,
-		       uint64_t at_ns)
+void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring,
+		       uint64_t count, uint64_t at_ns)
 {
 	(void)crier_output_tally(p, cause, ring, count, at_ns, at_ns);
 }
 
-struct crier_loss_tally *crier_output_tally(struct crier_pipeline *p, enum crier_loss_cause cause, unsigned ring, uint64_t count,
-					    uint64_t first_ns, uint64_t last_ns)
+struct crier_loss_tally *crier_output_tally(struct crier_pipeline *p, enum crier_loss_cause cause,
+					    unsigned ring, uint64_t count, uint64_t first_ns,
+					    uint64_t last_ns)
 {
 	struct crier_loss_tally *tally = &p->losses[cause][ring];
 
@@ -160,7 +166,8 @@ static bool has_room(const struct crier_pipeline *p, size_t len, enum crier_wire
 	return p->room >= len + reserved;
 }
 
-uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring, bool made_here)
+uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring,
+		      bool made_here)
 {
 	struct crier_account *account = &p->account[ring];
 	struct crier_buf buf;

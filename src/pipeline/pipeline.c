@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <jansson.h>
 
-#define EXPIRE_NS	 (10 * SECOND_NS)
-#define CGROUP_GRACE_NS	 (10 * SECOND_NS) /* class map entries outlive rmdir: late exits still find their class */
+#define EXPIRE_NS (10 * SECOND_NS)
+#define CGROUP_GRACE_NS                                                                                      \
+	(10 * SECOND_NS) /* class map entries outlive rmdir: late exits still find their class */
 
 static int make_filter(struct crier_pipeline *p, struct crier_err *err)
 {
@@ -43,7 +44,8 @@ static int set_resources(struct crier_pipeline *p)
 		char *key = equals ? strndup(list->items[i], (size_t)(equals - list->items[i])) : NULL;
 
 		if (key)
-			p->resources[p->emit.resource_count++] = (struct crier_resource){key, crier_slice_of(equals + 1)};
+			p->resources[p->emit.resource_count++] =
+				(struct crier_resource){key, crier_slice_of(equals + 1)};
 	}
 	p->emit.resources = p->resources;
 	return 0;
@@ -109,8 +111,9 @@ static void forget_cgroup(void *ctx, struct crier_cgroup *cgroup)
 	p->host.forget(p->host.ctx, cgroup->id);
 }
 
-int crier_pipeline_new(const struct crier_config *config, const struct crier_start *start, const struct crier_host *host,
-		       struct crier_pipeline **ret_pipeline, struct crier_err *err)
+int crier_pipeline_new(const struct crier_config *config, const struct crier_start *start,
+		       const struct crier_host *host, struct crier_pipeline **ret_pipeline,
+		       struct crier_err *err)
 {
 	struct crier_pipeline *p = calloc(1, sizeof(*p));
 
@@ -133,8 +136,10 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	int r = make_tables(p);
 
 	if (r < 0)
-		crier_err_set(err, r, "pipeline: the tables could not be made (%s); lower --max-containers or --max-cgroups",
-			      strerror(-r));
+		crier_err_set(
+			err, r,
+			"pipeline: the tables could not be made (%s); lower --max-containers or --max-cgroups",
+			strerror(-r));
 	else
 		r = configure(p, err);
 	if (r < 0) {
@@ -208,14 +213,15 @@ static void tick_lives(struct crier_pipeline *p)
 
 	if (p->now_ns < p->busy_due_ns)
 		return;
-	crier_list_each(item, next, &p->busy) {
+	crier_list_each(item, next, &p->busy)
+	{
 		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
 
 		if (p->now_ns >= life->due_ns)
 			crier_life_tick(p, life);
 	}
-	crier_list_each(item, next, &p->busy)
-		due_ns = crier_min(due_ns, crier_container_of(item, struct crier_life, busy)->due_ns);
+	crier_list_each(item, next, &p->busy) due_ns =
+		crier_min(due_ns, crier_container_of(item, struct crier_life, busy)->due_ns);
 	p->busy_due_ns = due_ns;
 }
 
@@ -310,7 +316,8 @@ static void reload(struct crier_pipeline *p, struct crier_slice json)
 		free(old);
 	}
 	set_timers(p);
-	crier_report_health(p, "config", "ok", CRIER_SLICE("the configuration was reloaded"), CRIER_SLICE_NONE);
+	crier_report_health(p, "config", "ok", CRIER_SLICE("the configuration was reloaded"),
+			    CRIER_SLICE_NONE);
 }
 
 static void feed_cgroup(struct crier_pipeline *p, const void *bytes, size_t len)
@@ -344,8 +351,8 @@ static uint64_t feed_u64(const void *bytes, size_t len)
 	return value;
 }
 
-void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, uint64_t now_ns, const void *bytes,
-			 size_t len)
+void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, uint64_t now_ns,
+			 const void *bytes, size_t len)
 {
 	struct crier_slice text = {bytes, len};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records whose subject is known become events: exec, fork, exit, signal, and a container's created and started. */
 #include "internal.h"
+#include "crier/names.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -13,7 +14,8 @@ struct crier_process_key crier_key_of(const struct crier_wire_task *task)
 bool crier_is_init(const struct crier_container *container, const struct crier_wire_task *task)
 {
 	return container && container->init_pid == task->pid &&
-	       (container->init_start_ns == CRIER_UNKNOWN_U64 || container->init_start_ns == task->start_boottime_ns);
+	       (container->init_start_ns == CRIER_UNKNOWN_U64 ||
+		container->init_start_ns == task->start_boottime_ns);
 }
 
 static uint8_t role_of(const struct crier_subject *subject, const struct crier_wire_task *task)
@@ -48,10 +50,12 @@ void crier_process_fill(struct crier_event *event, const struct crier_wire_task 
 	process->start_boottime_ns = task->start_boottime_ns;
 	event->correlation.process = crier_key_of(task);
 	if (task->parent_pid && task->parent_start_boottime_ns)
-		event->correlation.parent = (struct crier_process_key){task->parent_pid, task->parent_start_boottime_ns};
+		event->correlation.parent =
+			(struct crier_process_key){task->parent_pid, task->parent_start_boottime_ns};
 }
 
-void crier_process_actor(struct crier_pipeline *p, struct crier_event *event, const struct crier_wire_task *task)
+void crier_process_actor(struct crier_pipeline *p, struct crier_event *event,
+			 const struct crier_wire_task *task)
 {
 	struct crier_subject subject = crier_subject_of(p, task->cgroup_id);
 
@@ -71,7 +75,8 @@ void crier_process_actor(struct crier_pipeline *p, struct crier_event *event, co
 }
 
 void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
-			 const struct crier_wire_header *header, const struct crier_subject *subject, uint64_t wait_ns)
+			 const struct crier_wire_header *header, const struct crier_subject *subject,
+			 uint64_t wait_ns)
 {
 	crier_event_init(event, type);
 	event->hook = header->hook;
@@ -81,8 +86,8 @@ void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, en
 	crier_output_attribute(p, event, subject, wait_ns);
 }
 
-static void emit_record(struct crier_pipeline *p, struct crier_event *event, const struct crier_subject *subject,
-			uint8_t ring, uint64_t *ret_seq)
+static void emit_record(struct crier_pipeline *p, struct crier_event *event,
+			const struct crier_subject *subject, uint8_t ring, uint64_t *ret_seq)
 {
 	uint64_t seq = crier_output(p, event, ring, false);
 
@@ -100,7 +105,8 @@ static bool is_secret(const struct crier_config *config, struct crier_slice name
 
 	name.len = crier_min(name.len, sizeof(lower));
 	for (size_t i = 0; i < name.len; i++)
-		lower[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
+		lower[i] =
+			name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
 	name.ptr = lower;
 	for (size_t i = 0; i < config->redact.count; i++)
 		if (crier_pattern_match(config->redact.items[i], name))
@@ -109,7 +115,8 @@ static bool is_secret(const struct crier_config *config, struct crier_slice name
 }
 
 /* Split NUL-separated arguments; the value of `--password=x`, and what follows `--password`, is hidden. */
-static size_t split_args(const struct crier_config *config, struct crier_slice text, struct crier_slice *args, size_t max)
+static size_t split_args(const struct crier_config *config, struct crier_slice text, struct crier_slice *args,
+			 size_t max)
 {
 	size_t count = 0;
 	bool hide_next = false;
@@ -142,7 +149,8 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 	life->started_told = true;
 	container->phase = CRIER_PHASE_CONTAINER_RUNNING;
 	container->running_ns = d->header->boottime_ns;
-	if (container->started_at_ns == CRIER_UNKNOWN_U64) { /* the runtime says its own once it is asked again */
+	if (container->started_at_ns ==
+	    CRIER_UNKNOWN_U64) { /* the runtime says its own once it is asked again */
 		container->started_at_ns = d->header->boottime_ns + p->emit.unix_offset_ns;
 		container->version++;
 	}
@@ -157,7 +165,9 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 		data.start_delay_ms = (d->header->boottime_ns - container->created_ns) / MS_NS;
 
 	const struct crier_slot_death *death =
-		pod && container->name.len ? crier_index_slot(p->index, crier_slice_of(pod->uid), container->name) : NULL;
+		pod && container->name.len
+			? crier_index_slot(p->index, crier_slice_of(pod->uid), container->name)
+			: NULL;
 
 	if (death) {
 		data.previous.container_id = crier_slice_of(death->container_id);
@@ -171,24 +181,26 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 			.kind = CRIER_TYPE_CONTAINER_EXITED,
 			.basis = CRIER_BASIS_SAME_SLOT,
 			.filtered = death->seq == CRIER_UNKNOWN_U64,
-			.delta_ms = d->header->boottime_ns > death->died_ns ?
-					    (d->header->boottime_ns - death->died_ns) / MS_NS :
-					    0,
+			.delta_ms = d->header->boottime_ns > death->died_ns
+					    ? (d->header->boottime_ns - death->died_ns) / MS_NS
+					    : 0,
 		};
 	}
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
+			     event.attribution.status);
 }
 
-static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d, const struct crier_subject *subject,
-			 uint64_t wait_ns)
+static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d,
+			 const struct crier_subject *subject, uint64_t wait_ns)
 {
 	struct crier_life *life = subject->life;
 	struct crier_slice args[64];
 	struct crier_data_exec data;
 	struct crier_event event;
 
-	if (life && !life->started_told && !life->preexisting && crier_is_init(subject->container, &d->exec->task))
+	if (life && !life->started_told && !life->preexisting &&
+	    crier_is_init(subject->container, &d->exec->task))
 		tell_started(p, life, d);
 	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_EXEC, d->header, subject, wait_ns);
 	crier_process_fill(&event, &d->exec->task);
@@ -209,8 +221,8 @@ static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d
 	emit_record(p, &event, subject, d->header->ring, NULL);
 }
 
-static void process_fork(struct crier_pipeline *p, const struct crier_decoded *d, const struct crier_subject *subject,
-			 uint64_t wait_ns)
+static void process_fork(struct crier_pipeline *p, const struct crier_decoded *d,
+			 const struct crier_subject *subject, uint64_t wait_ns)
 {
 	struct crier_data_fork data;
 	struct crier_event event;
@@ -254,8 +266,8 @@ static void fill_exit(struct crier_data_exit *data, const struct crier_wire_exit
 	}
 }
 
-static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d, const struct crier_subject *subject,
-			 uint64_t wait_ns)
+static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d,
+			 const struct crier_subject *subject, uint64_t wait_ns)
 {
 	const struct crier_wire_exit *exit = d->exit;
 	struct crier_life *life = subject->life;
@@ -282,8 +294,9 @@ static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d
 
 	/* A death is an init's end, or any end by a signal; a worker's exit code is its own affair. */
 	if (life)
-		incident = is_init || fact.signal ? crier_incident_join(&life->incidents, &p->incident_counter, &fact) :
-						    crier_incident_find(&life->incidents, &fact);
+		incident = is_init || fact.signal
+				   ? crier_incident_join(&life->incidents, &p->incident_counter, &fact)
+				   : crier_incident_find(&life->incidents, &fact);
 	else if (exit->flags & CRIER_EXIT_OOM)
 		incident = crier_incident_find(&p->node_incidents, &fact);
 	if (incident)
@@ -337,14 +350,15 @@ static void note_stop(struct crier_life *life, const struct crier_decoded *d)
 	stop->last_signal = signal->signal;
 }
 
-static void process_signal(struct crier_pipeline *p, const struct crier_decoded *d, const struct crier_subject *subject,
-			   uint64_t wait_ns)
+static void process_signal(struct crier_pipeline *p, const struct crier_decoded *d,
+			   const struct crier_subject *subject, uint64_t wait_ns)
 {
 	const struct crier_wire_signal *signal = d->signal;
 	struct crier_life *life = subject->life;
 	bool is_init = crier_is_init(subject->container, &signal->target);
 	bool from_process = signal->flags & CRIER_SIGNAL_FROM_PROCESS;
-	bool from_outside = from_process && crier_subject_of(p, signal->sender.cgroup_id).container != subject->container;
+	bool from_outside =
+		from_process && crier_subject_of(p, signal->sender.cgroup_id).container != subject->container;
 	bool is_stop = is_init && from_outside && (signal->flags & CRIER_SIGNAL_STOP_INIT);
 	struct crier_incident_fact fact = {
 		.type = CRIER_TYPE_PROCESS_SIGNAL,
@@ -400,10 +414,12 @@ static void tell_created(struct crier_pipeline *p, struct crier_life *life, cons
 	crier_data_init(CRIER_TYPE_CONTAINER_CREATED, &data);
 	data.cgroup_path = event.cgroup.path;
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
+			     event.attribution.status);
 }
 
-static void process_lifecycle(struct crier_pipeline *p, const struct crier_decoded *d, const struct crier_subject *subject)
+static void process_lifecycle(struct crier_pipeline *p, const struct crier_decoded *d,
+			      const struct crier_subject *subject)
 {
 	struct crier_life *life = subject->life;
 	struct crier_death death = {.boottime_ns = d->header->boottime_ns};
@@ -429,8 +445,8 @@ static void process_lifecycle(struct crier_pipeline *p, const struct crier_decod
 	}
 }
 
-void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
-			  uint64_t wait_ns)
+void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d,
+			  struct crier_subject subject, uint64_t wait_ns)
 {
 	switch (d->header->type) {
 	case CRIER_WIRE_EXEC: process_exec(p, d, &subject, wait_ns); break;

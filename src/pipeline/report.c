@@ -8,8 +8,9 @@ static struct crier_slice json_text(json_t *object, const char *key)
 {
 	json_t *value = json_object_get(object, key);
 
-	return json_is_string(value) ? (struct crier_slice){json_string_value(value), json_string_length(value)} :
-				       CRIER_SLICE_NONE;
+	return json_is_string(value)
+		       ? (struct crier_slice){json_string_value(value), json_string_length(value)}
+		       : CRIER_SLICE_NONE;
 }
 
 static uint64_t tell(struct crier_pipeline *p, enum crier_type type, const void *data, uint8_t severity)
@@ -72,12 +73,13 @@ void crier_report_start(struct crier_pipeline *p, struct crier_slice json)
 		if (started_at > start->previous_ended_at)
 			data.previous.gap_ms = (started_at - start->previous_ended_at) / MS_NS;
 	}
-	tell(p, CRIER_TYPE_AGENT_START, &data, data.degraded_count ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_NONE);
+	tell(p, CRIER_TYPE_AGENT_START, &data,
+	     data.degraded_count ? CRIER_SEVERITY_WARN : CRIER_SEVERITY_NONE);
 	json_decref(root);
 }
 
-void crier_report_health(struct crier_pipeline *p, const char *component, const char *state, struct crier_slice reason,
-			 struct crier_slice remedy)
+void crier_report_health(struct crier_pipeline *p, const char *component, const char *state,
+			 struct crier_slice reason, struct crier_slice remedy)
 {
 	struct crier_data_health data;
 	bool ok = strcmp(state, "ok") == 0;
@@ -120,8 +122,8 @@ static void count_class(const struct crier_pipeline *p, unsigned ring, struct cr
 	/* what was fed after the counters were read had been generated after it too */
 	uint64_t submitted = crier_max(kernel->submitted[ring], account->received);
 
-	counts->generated = kernel->class_filtered[ring] + kernel->suppressed[ring] + kernel->reserve_failed[ring] + submitted +
-			    account->made;
+	counts->generated = kernel->class_filtered[ring] + kernel->suppressed[ring] +
+			    kernel->reserve_failed[ring] + submitted + account->made;
 	counts->emitted = account->emitted;
 	counts->filtered = account->filtered + kernel->class_filtered[ring];
 	counts->suppressed = account->suppressed + kernel->suppressed[ring];
@@ -172,8 +174,9 @@ void crier_report_stats(struct crier_pipeline *p)
 
 /* ---- loss ---- */
 
-static void tell_loss(struct crier_pipeline *p, enum crier_loss_cause cause, const char *class_name, uint64_t count,
-		      uint64_t first_ns, uint64_t last_ns, const struct crier_loss_cgroup *top, size_t top_count)
+static void tell_loss(struct crier_pipeline *p, enum crier_loss_cause cause, const char *class_name,
+		      uint64_t count, uint64_t first_ns, uint64_t last_ns,
+		      const struct crier_loss_cgroup *top, size_t top_count)
 {
 	struct crier_data_loss data;
 
@@ -190,11 +193,13 @@ static void tell_loss(struct crier_pipeline *p, enum crier_loss_cause cause, con
 
 static const char *const class_names[LOSS_CLASSES] = {"bulk", "critical", "control"};
 
-static void add_top(struct crier_loss_tally *tally, const struct crier_input_counters *counters, bool suppressed, unsigned ring)
+static void add_top(struct crier_loss_tally *tally, const struct crier_input_counters *counters,
+		    bool suppressed, unsigned ring)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < counters->blame_count && i < CRIER_INPUT_BLAMES_MAX && n < CRIER_LOSS_CGROUPS_MAX; i++) {
+	for (size_t i = 0;
+	     i < counters->blame_count && i < CRIER_INPUT_BLAMES_MAX && n < CRIER_LOSS_CGROUPS_MAX; i++) {
 		const struct crier_input_blame *blame = &counters->blames[i];
 		uint64_t count = suppressed ? blame->suppressed[ring] : blame->failed[ring];
 
@@ -215,11 +220,13 @@ void crier_report_counters(struct crier_pipeline *p, const struct crier_input_co
 	for (unsigned ring = 0; ring < CRIER_CLASS_COUNT; ring++) {
 		lost = counters->kernel.reserve_failed[ring] - last->kernel.reserve_failed[ring];
 		if (lost)
-			add_top(crier_output_tally(p, CRIER_LOSS_RESERVE_FAILED, ring, lost, since, p->now_ns), counters, false,
-				ring);
+			add_top(crier_output_tally(p, CRIER_LOSS_RESERVE_FAILED, ring, lost, since,
+						   p->now_ns),
+				counters, false, ring);
 		lost = counters->kernel.suppressed[ring] - last->kernel.suppressed[ring];
 		if (lost)
-			add_top(crier_output_tally(p, CRIER_LOSS_SUPPRESSED, ring, lost, since, p->now_ns), counters, true, ring);
+			add_top(crier_output_tally(p, CRIER_LOSS_SUPPRESSED, ring, lost, since, p->now_ns),
+				counters, true, ring);
 	}
 	lost = counters->kernel.control_failed - last->kernel.control_failed;
 	if (lost)
@@ -250,8 +257,8 @@ void crier_report_losses(struct crier_pipeline *p)
 				return;
 			}
 			p->losses[cause][ring] = (struct crier_loss_tally){0};
-			tell_loss(p, (enum crier_loss_cause)cause, class_names[ring], tally.count, tally.first_ns,
-				  tally.last_ns, tally.top, tally.top_count);
+			tell_loss(p, (enum crier_loss_cause)cause, class_names[ring], tally.count,
+				  tally.first_ns, tally.last_ns, tally.top, tally.top_count);
 		}
 	}
 }
@@ -265,7 +272,8 @@ static void settle_accounts(struct crier_pipeline *p)
 
 		if (submitted <= account->received)
 			continue;
-		(void)crier_output_tally(p, CRIER_LOSS_UNREAD, ring, submitted - account->received, p->counters_ns, p->now_ns);
+		(void)crier_output_tally(p, CRIER_LOSS_UNREAD, ring, submitted - account->received,
+					 p->counters_ns, p->now_ns);
 		account->lost += submitted - account->received;
 		account->received = submitted;
 	}

@@ -21,7 +21,8 @@ static int get_u64(json_t *root, const char *key, uint64_t *ret_value)
 
 	if (!json_is_string(value))
 		return -EINVAL;
-	return crier_parse_u64((struct crier_slice){json_string_value(value), json_string_length(value)}, ret_value);
+	return crier_parse_u64((struct crier_slice){json_string_value(value), json_string_length(value)},
+			       ret_value);
 }
 
 static int get_text(json_t *root, const char *key, char *dst, size_t cap)
@@ -36,10 +37,12 @@ static int get_text(json_t *root, const char *key, char *dst, size_t cap)
 
 static json_t *layout_to_json(const struct crier_cgroup_layout *layout)
 {
-	return json_pack("{s:i, s:b, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:s*}", "mode", (int)layout->mode, "primary_is_v2",
-			 (int)layout->primary_is_v2, "hierarchy", (int)layout->primary_hierarchy_id, "primary_root",
-			 layout->primary_root, "memory_root", layout->memory_root, "cpu_root", layout->cpu_root, "namespace_root", layout->namespace_root, "memory_is_v2",
-			 (int)layout->memory_is_v2, "cpu_is_v2", (int)layout->cpu_is_v2, "driver", layout->driver);
+	return json_pack("{s:i, s:b, s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:s*}", "mode", (int)layout->mode,
+			 "primary_is_v2", (int)layout->primary_is_v2, "hierarchy",
+			 (int)layout->primary_hierarchy_id, "primary_root", layout->primary_root,
+			 "memory_root", layout->memory_root, "cpu_root", layout->cpu_root, "namespace_root",
+			 layout->namespace_root, "memory_is_v2", (int)layout->memory_is_v2, "cpu_is_v2",
+			 (int)layout->cpu_is_v2, "driver", layout->driver);
 }
 
 static int layout_from_json(json_t *root, struct crier_cgroup_layout *layout)
@@ -47,8 +50,9 @@ static int layout_from_json(json_t *root, struct crier_cgroup_layout *layout)
 	int mode, primary_is_v2, hierarchy, memory_is_v2, cpu_is_v2;
 	const char *driver = NULL;
 
-	if (json_unpack(root, "{s:i, s:b, s:i, s:b, s:b, s?s}", "mode", &mode, "primary_is_v2", &primary_is_v2, "hierarchy",
-			&hierarchy, "memory_is_v2", &memory_is_v2, "cpu_is_v2", &cpu_is_v2, "driver", &driver) < 0 ||
+	if (json_unpack(root, "{s:i, s:b, s:i, s:b, s:b, s?s}", "mode", &mode, "primary_is_v2",
+			&primary_is_v2, "hierarchy", &hierarchy, "memory_is_v2", &memory_is_v2, "cpu_is_v2",
+			&cpu_is_v2, "driver", &driver) < 0 ||
 	    mode < 0 || mode >= CRIER_CGROUP_MODE_COUNT)
 		return -EINVAL;
 	layout->mode = (enum crier_cgroup_mode)mode;
@@ -74,10 +78,11 @@ char *crier_start_to_json(const struct crier_start *start, const struct crier_co
 
 	for (size_t i = 0; i < start->previous_exited_count; i++)
 		json_array_append_new(exited, json_string(start->previous_exited[i]));
-	root = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:o, s:o}", "instance", start->instance, "boot", start->boot,
-			 "kernel", start->kernel, "cri_socket", start->cri_socket, "page_size", (int)start->page_size,
-			 "previous_instance", start->previous_instance, "previous_clean", (int)start->previous_clean,
-			 "previous_exited", exited, "layout", layout_to_json(&start->layout));
+	root = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:o, s:o}", "instance", start->instance, "boot",
+			 start->boot, "kernel", start->kernel, "cri_socket", start->cri_socket, "page_size",
+			 (int)start->page_size, "previous_instance", start->previous_instance,
+			 "previous_clean", (int)start->previous_clean, "previous_exited", exited, "layout",
+			 layout_to_json(&start->layout));
 	if (root && config_text) {
 		set_u64(root, "boottime_ns", start->boottime_ns);
 		set_u64(root, "unix_offset_ns", start->unix_offset_ns);
@@ -107,7 +112,8 @@ static int exited_from_json(json_t *list, struct crier_start *start)
 	return 0;
 }
 
-static int read_start(json_t *root, struct crier_start *start, struct crier_config *config, struct crier_err *err)
+static int read_start(json_t *root, struct crier_start *start, struct crier_config *config,
+		      struct crier_err *err)
 {
 	int page_size, clean, r;
 
@@ -116,13 +122,16 @@ static int read_start(json_t *root, struct crier_start *start, struct crier_conf
 	    get_text(root, "boot", start->boot, sizeof(start->boot)) < 0 ||
 	    get_text(root, "kernel", start->kernel, sizeof(start->kernel)) < 0 ||
 	    get_text(root, "cri_socket", start->cri_socket, sizeof(start->cri_socket)) < 0 ||
-	    get_text(root, "previous_instance", start->previous_instance, sizeof(start->previous_instance)) < 0 ||
+	    get_text(root, "previous_instance", start->previous_instance, sizeof(start->previous_instance)) <
+		    0 ||
 	    get_u64(root, "boottime_ns", &start->boottime_ns) < 0 ||
 	    get_u64(root, "unix_offset_ns", &start->unix_offset_ns) < 0 ||
 	    get_u64(root, "previous_seq", &start->previous_seq) < 0 ||
 	    get_u64(root, "previous_ended_at", &start->previous_ended_at) < 0 ||
 	    layout_from_json(json_object_get(root, "layout"), &start->layout) < 0)
-		return crier_err_set(err, -EINVAL, "recording: its start frame lacks a field; was it made by another version?");
+		return crier_err_set(
+			err, -EINVAL,
+			"recording: its start frame lacks a field; was it made by another version?");
 	start->page_size = (uint32_t)page_size;
 	start->previous_clean = clean;
 	r = exited_from_json(json_object_get(root, "previous_exited"), start);
@@ -131,21 +140,22 @@ static int read_start(json_t *root, struct crier_start *start, struct crier_conf
 
 	char *text = json_dumps(json_object_get(root, "config"), JSON_COMPACT);
 
-	r = text ? crier_config_from_json(config, text, strlen(text), err) :
-		   crier_err_set(err, -EINVAL, "recording: its start frame holds no configuration");
+	r = text ? crier_config_from_json(config, text, strlen(text), err)
+		 : crier_err_set(err, -EINVAL, "recording: its start frame holds no configuration");
 	free(text);
 	return r;
 }
 
-int crier_start_from_json(const char *json, size_t len, struct crier_start *ret_start, struct crier_config *config,
-			  struct crier_err *err)
+int crier_start_from_json(const char *json, size_t len, struct crier_start *ret_start,
+			  struct crier_config *config, struct crier_err *err)
 {
 	json_t *root = json_loadb(json, len, 0, NULL);
 	struct crier_start start = {0};
 	int r;
 
 	if (!root)
-		return crier_err_set(err, -EINVAL, "recording: its start frame is not JSON; the file is damaged");
+		return crier_err_set(err, -EINVAL,
+				     "recording: its start frame is not JSON; the file is damaged");
 	r = read_start(root, &start, config, err);
 	json_decref(root);
 	if (r < 0) {

@@ -38,7 +38,8 @@ bool crier_read_number(struct crier_pipeline *p, const char *root, const char *c
 {
 	struct crier_slice text;
 
-	return crier_read_file(p, root, cgroup_path, file, &text) && crier_parse_u64(first_word(text), ret_value) == 0;
+	return crier_read_file(p, root, cgroup_path, file, &text) &&
+	       crier_parse_u64(first_word(text), ret_value) == 0;
 }
 
 bool crier_text_number(struct crier_slice text, const char *key, uint64_t *ret_value)
@@ -49,7 +50,8 @@ bool crier_text_number(struct crier_slice text, const char *key, uint64_t *ret_v
 		const char *end = memchr(text.ptr, '\n', text.len);
 		size_t len = end ? (size_t)(end - text.ptr) : text.len;
 
-		if (len > key_len && memcmp(text.ptr, key, key_len) == 0 && (text.ptr[key_len] == ' ' || text.ptr[key_len] == '=')) {
+		if (len > key_len && memcmp(text.ptr, key, key_len) == 0 &&
+		    (text.ptr[key_len] == ' ' || text.ptr[key_len] == '=')) {
 			struct crier_slice value = {text.ptr + key_len + 1, len - key_len - 1};
 
 			return crier_parse_u64(first_word(value), ret_value) == 0;
@@ -74,7 +76,8 @@ static uint64_t psi_total(struct crier_slice text)
 }
 
 /* v1's "total_" figures include what sub-cgroups hold, as v2's do. */
-void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, struct crier_memory_breakdown *ret)
+void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path,
+			   struct crier_memory_breakdown *ret)
 {
 	const struct crier_cgroup_layout *layout = &p->start.layout;
 	bool v2 = layout->memory_is_v2;
@@ -90,8 +93,10 @@ void crier_watch_breakdown(struct crier_pipeline *p, const char *cgroup_path, st
 		(void)crier_text_number(text, "slab", &ret->slab_bytes);
 		(void)crier_text_number(text, "sock", &ret->sock_bytes);
 	} else {
-		(void)crier_read_number(p, layout->memory_root, cgroup_path, "memory.kmem.usage_in_bytes", &ret->kernel_bytes);
-		(void)crier_read_number(p, layout->memory_root, cgroup_path, "memory.kmem.tcp.usage_in_bytes", &ret->sock_bytes);
+		(void)crier_read_number(p, layout->memory_root, cgroup_path, "memory.kmem.usage_in_bytes",
+					&ret->kernel_bytes);
+		(void)crier_read_number(p, layout->memory_root, cgroup_path, "memory.kmem.tcp.usage_in_bytes",
+					&ret->sock_bytes);
 	}
 }
 
@@ -119,7 +124,8 @@ bool crier_watch_usage(struct crier_pipeline *p, const char *cgroup_path, struct
  * The nearest of the container's and its pod's limits, in bytes. What is further up (QoS, all pods) is shared by many: it
  * is not this container's pressure, and would be told once for each; the node's own line tells of it.
  */
-static struct crier_cgroup *limited_ancestor(struct crier_pipeline *p, struct crier_cgroup *cgroup, uint64_t *ret_limit)
+static struct crier_cgroup *limited_ancestor(struct crier_pipeline *p, struct crier_cgroup *cgroup,
+					     uint64_t *ret_limit)
 {
 	const struct crier_cgroup_layout *layout = &p->start.layout;
 	const char *file = layout->memory_is_v2 ? "memory.max" : "memory.limit_in_bytes";
@@ -132,7 +138,8 @@ static struct crier_cgroup *limited_ancestor(struct crier_pipeline *p, struct cr
 			break;
 
 		/* v2 says "max", v1 a number near 2^63 */
-		if (crier_read_number(p, layout->memory_root, cgroup->path, file, &limit) && limit < 1ULL << 60) {
+		if (crier_read_number(p, layout->memory_root, cgroup->path, file, &limit) &&
+		    limit < 1ULL << 60) {
 			*ret_limit = limit;
 			return cgroup;
 		}
@@ -141,8 +148,8 @@ static struct crier_cgroup *limited_ancestor(struct crier_pipeline *p, struct cr
 	return NULL;
 }
 
-static void take_sample(struct crier_pipeline *p, const struct crier_cgroup *owner, const struct crier_cgroup *own,
-			struct crier_pressure_sample *sample)
+static void take_sample(struct crier_pipeline *p, const struct crier_cgroup *owner,
+			const struct crier_cgroup *own, struct crier_pressure_sample *sample)
 {
 	const struct crier_cgroup_layout *layout = &p->start.layout;
 	struct crier_slice text;
@@ -156,11 +163,13 @@ static void take_sample(struct crier_pipeline *p, const struct crier_cgroup *own
 	sample->held_bytes = usage.held_bytes;
 	sample->stall_total_us = sample->limit_hits = CRIER_UNKNOWN_U64;
 	/* PSI is a v2 file, also where the memory controller is v1's */
-	if (layout->primary_is_v2 && crier_read_file(p, layout->primary_root, own->path, "memory.pressure", &text))
+	if (layout->primary_is_v2 &&
+	    crier_read_file(p, layout->primary_root, own->path, "memory.pressure", &text))
 		sample->stall_total_us = psi_total(text);
 	if (!layout->memory_is_v2) {
 		/* newer kernels leave v1's failcnt at 0 even after an OOM kill (seen on 6.18): 0 says nothing */
-		if (crier_read_number(p, layout->memory_root, owner->path, "memory.failcnt", &sample->limit_hits) &&
+		if (crier_read_number(p, layout->memory_root, owner->path, "memory.failcnt",
+				      &sample->limit_hits) &&
 		    sample->limit_hits == 0)
 			sample->limit_hits = CRIER_UNKNOWN_U64;
 	} else if (crier_read_file(p, layout->memory_root, owner->path, "memory.events", &text))
@@ -191,7 +200,8 @@ static enum crier_limit_level level_of(const struct crier_cgroup *owner)
 }
 
 static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, const struct crier_cgroup *owner,
-			  const struct crier_pressure_sample *sample, const struct crier_pressure_verdict *verdict)
+			  const struct crier_pressure_sample *sample,
+			  const struct crier_pressure_verdict *verdict)
 {
 	struct crier_incident_fact fact = {.type = CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, .now_ns = p->now_ns};
 	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
@@ -243,7 +253,8 @@ void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life)
 		owner = limited_ancestor(p, life->cgroup, &sample.limit_bytes);
 		if (owner) {
 			take_sample(p, owner, life->cgroup, &sample);
-			struct crier_pressure_verdict verdict = crier_pressure_step(&life->pressure, &limits, &sample);
+			struct crier_pressure_verdict verdict =
+				crier_pressure_step(&life->pressure, &limits, &sample);
 
 			if (verdict.phase != CRIER_PHASE_NONE)
 				tell_pressure(p, life, owner, &sample, &verdict);
@@ -304,7 +315,8 @@ static void look_at_cpu(struct crier_pipeline *p, struct crier_life *life)
 	struct crier_event event;
 
 	if (!crier_read_file(p, layout->cpu_root, life->cgroup->path, "cpu.stat", &text) ||
-	    !crier_text_number(text, "nr_periods", &periods) || !crier_text_number(text, "nr_throttled", &throttled))
+	    !crier_text_number(text, "nr_periods", &periods) ||
+	    !crier_text_number(text, "nr_throttled", &throttled))
 		return;
 	if (crier_text_number(text, "throttled_usec", &time))
 		; /* v2 */
@@ -313,13 +325,15 @@ static void look_at_cpu(struct crier_pipeline *p, struct crier_life *life)
 	else
 		return;
 	crier_data_init(CRIER_TYPE_CONTAINER_CPU_THROTTLE, &data);
-	if (!crier_throttle_step(&life->throttle, p->config->throttle_ratio, p->now_ns, periods, throttled, time, &data))
+	if (!crier_throttle_step(&life->throttle, p->config->throttle_ratio, p->now_ns, periods, throttled,
+				 time, &data))
 		return;
 	data.quota_us = life->container->cpu_quota_us;
 	data.period_us = life->container->cpu_period_us;
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_CPU_THROTTLE, life, p->now_ns);
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true), event.attribution.status);
+	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
+			     event.attribution.status);
 }
 
 static bool look_at(void *ctx, struct crier_container *container)
@@ -327,7 +341,8 @@ static bool look_at(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	if (!life || !life->cgroup || !life->cgroup->path || container->phase != CRIER_PHASE_CONTAINER_RUNNING)
+	if (!life || !life->cgroup || !life->cgroup->path ||
+	    container->phase != CRIER_PHASE_CONTAINER_RUNNING)
 		return true;
 	/* no quota, no throttling: known once the runtime's status is */
 	if (life->ask != ASK_ANSWERED || container->cpu_quota_us != CRIER_UNKNOWN_U64)
@@ -391,9 +406,10 @@ void crier_watch_node(struct crier_pipeline *p)
 	meminfo(text, "SwapFree:", &data.swap_free_bytes);
 	if (data.total_bytes == CRIER_UNKNOWN_U64 || data.available_bytes == CRIER_UNKNOWN_U64)
 		return;
-	struct crier_pressure_verdict verdict = crier_node_pressure_step(
-		&p->node_pressure, p->config->node_memory_enter_ratio, p->config->pressure_interval_ms * MS_NS, p->now_ns,
-		data.total_bytes, data.available_bytes, stall);
+	struct crier_pressure_verdict verdict =
+		crier_node_pressure_step(&p->node_pressure, p->config->node_memory_enter_ratio,
+					 p->config->pressure_interval_ms * MS_NS, p->now_ns, data.total_bytes,
+					 data.available_bytes, stall);
 
 	if (verdict.phase == CRIER_PHASE_NONE)
 		return;

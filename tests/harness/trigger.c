@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB (1UL << 20)
+#define MIB  (1UL << 20)
 #define SELF "/trigger"
 
 static volatile sig_atomic_t usr1;
@@ -45,7 +45,8 @@ static double arg(int argc, char **argv, int index, double otherwise)
 
 static void wait_seconds(double seconds)
 {
-	struct timespec left = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+	struct timespec left = {.tv_sec = (time_t)seconds,
+				.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
 
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
 		;
@@ -286,9 +287,24 @@ static int press(unsigned long limit_mib, double fraction, double seconds)
 }
 
 static const char *const weird_names[] = {
-	"\"quoted\"",           "back\\slash",     "new\nline",        "tab\tand\rcr",      "\x01\x02\x1b[31m",
-	"\xff\xfe\x80raw",      "\xc3(bad2",       "\xe2\x82",         "\xed\xa0\x80surr", "\xf4\x90\x80\x80""big",
-	"\xc0\xaf""overlong",   "{\"a\":1}",       "\xe2\x80\xa8ls",   "\x7f""del",        "cut\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac",
+	"\"quoted\"",
+	"back\\slash",
+	"new\nline",
+	"tab\tand\rcr",
+	"\x01\x02\x1b[31m",
+	"\xff\xfe\x80raw",
+	"\xc3(bad2",
+	"\xe2\x82",
+	"\xed\xa0\x80surr",
+	"\xf4\x90\x80\x80"
+	"big",
+	"\xc0\xaf"
+	"overlong",
+	"{\"a\":1}",
+	"\xe2\x80\xa8ls",
+	"\x7f"
+	"del",
+	"cut\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac",
 };
 enum { WEIRD_COUNT = sizeof(weird_names) / sizeof(weird_names[0]) };
 
@@ -349,7 +365,8 @@ static int run_verb(int argc, char **argv)
 		return cat_file((unsigned long)arg(argc, argv, 2, 1), (int)arg(argc, argv, 3, 2),
 				(unsigned long)arg(argc, argv, 4, 0));
 	else if (!strcmp(verb, "press"))
-		return press((unsigned long)arg(argc, argv, 2, 64), arg(argc, argv, 3, 0.9), arg(argc, argv, 4, 10));
+		return press((unsigned long)arg(argc, argv, 2, 64), arg(argc, argv, 3, 0.9),
+			     arg(argc, argv, 4, 10));
 	else if (!strcmp(verb, "weirdname"))
 		return weirdname();
 	else if (!strcmp(verb, "spin"))
@@ -366,7 +383,10 @@ static int run_verb(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	// At once and not in run_verb(): a stop may follow the start closely.
-	signal(SIGTERM, argc > 1 && !strcmp(argv[argc > 2 && !strcmp(argv[1], "onusr1") ? 2 : 1], "ignoreterm") ? SIG_IGN : on_term);
+	signal(SIGTERM,
+	       argc > 1 && !strcmp(argv[argc > 2 && !strcmp(argv[1], "onusr1") ? 2 : 1], "ignoreterm")
+		       ? SIG_IGN
+		       : on_term);
 	signal(SIGINT, on_term);
 	// onusr1 VERB...: nothing happens before SIGUSR1, so that a test can arrange the scene first.
 	if (argc > 1 && !strcmp(argv[1], "onusr1")) {

@@ -144,7 +144,9 @@ static inline json_int_t int_at(json_t *line, const char *path)
 {
 	json_t *value = at(line, path);
 
-	return json_is_integer(value) ? json_integer_value(value) : json_is_boolean(value) ? json_is_true(value) : -999;
+	return json_is_integer(value)	? json_integer_value(value)
+	       : json_is_boolean(value) ? json_is_true(value)
+					: -999;
 }
 
 static inline size_t count_of(struct node *node, const char *type)
@@ -196,8 +198,8 @@ static inline void run_until(struct node *node, uint64_t now_ns)
 	node->now_ns = now_ns;
 }
 
-static inline void feed_record(struct node *node, uint8_t type, enum crier_wire_class ring, uint64_t cgroup_id, void *record,
-			       size_t len)
+static inline void feed_record(struct node *node, uint8_t type, enum crier_wire_class ring,
+			       uint64_t cgroup_id, void *record, size_t len)
 {
 	struct crier_wire_header *header = record;
 
@@ -213,7 +215,8 @@ static inline void feed_record(struct node *node, uint8_t type, enum crier_wire_
 	crier_pipeline_feed(node->pipeline, CRIER_INPUT_RECORD, node->now_ns, record, len);
 }
 
-static inline struct crier_wire_task task(uint32_t pid, uint64_t start_ns, uint64_t cgroup_id, const char *comm)
+static inline struct crier_wire_task task(uint32_t pid, uint64_t start_ns, uint64_t cgroup_id,
+					  const char *comm)
 {
 	struct crier_wire_task t = {
 		.start_boottime_ns = start_ns,
@@ -237,7 +240,8 @@ static inline void feed_cgroup_dir(struct node *node, uint64_t id, uint64_t pare
 	} frame = {.input = {id, parent}};
 
 	snprintf(frame.path, sizeof(frame.path), "%s", path);
-	crier_pipeline_feed(node->pipeline, CRIER_INPUT_CGROUP, node->now_ns, &frame, sizeof(frame.input) + strlen(path));
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_CGROUP, node->now_ns, &frame,
+			    sizeof(frame.input) + strlen(path));
 }
 
 static inline void feed_mkdir(struct node *node, uint64_t id, uint64_t parent, const char *leaf)
@@ -251,7 +255,8 @@ static inline void feed_mkdir(struct node *node, uint64_t id, uint64_t parent, c
 	memcpy(r.leaf, leaf, len);
 	r.mkdir.name.offset = sizeof(r.mkdir);
 	r.mkdir.name.length = (uint16_t)len;
-	feed_record(node, CRIER_WIRE_CGROUP_MKDIR, CRIER_CLASS_CRITICAL, id, &r, (sizeof(r.mkdir) + len + 7) & ~7UL);
+	feed_record(node, CRIER_WIRE_CGROUP_MKDIR, CRIER_CLASS_CRITICAL, id, &r,
+		    (sizeof(r.mkdir) + len + 7) & ~7UL);
 }
 
 static inline void feed_rmdir(struct node *node, uint64_t id)
@@ -268,7 +273,8 @@ static inline void feed_populated(struct node *node, uint64_t id, uint32_t popul
 	feed_record(node, CRIER_WIRE_CGROUP_POPULATED, CRIER_CLASS_CRITICAL, id, &r, sizeof(r));
 }
 
-static inline void feed_exec(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns, const char *filename)
+static inline void feed_exec(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			     const char *filename)
 {
 	struct {
 		struct crier_wire_exec exec;
@@ -282,17 +288,20 @@ static inline void feed_exec(struct node *node, uint64_t cgroup, uint32_t pid, u
 	feed_record(node, CRIER_WIRE_EXEC, CRIER_CLASS_BULK, cgroup, &r, (sizeof(r.exec) + len + 7) & ~7UL);
 }
 
-static inline void feed_exit(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns, uint32_t status, uint32_t flags)
+static inline void feed_exit(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			     uint32_t status, uint32_t flags)
 {
-	struct crier_wire_exit r = {.task = task(pid, start_ns, cgroup, "prog"), .status = status, .flags = flags};
+	struct crier_wire_exit r = {
+		.task = task(pid, start_ns, cgroup, "prog"), .status = status, .flags = flags};
 
 	feed_record(node, CRIER_WIRE_EXIT, CRIER_CLASS_CRITICAL, cgroup, &r, sizeof(r));
 }
 
-static inline void feed_signal(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns, uint32_t signal,
-			       uint32_t flags, uint64_t sender_cgroup)
+static inline void feed_signal(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			       uint32_t signal, uint32_t flags, uint64_t sender_cgroup)
 {
-	struct crier_wire_signal r = {.target = task(pid, start_ns, cgroup, "prog"), .signal = signal, .flags = flags};
+	struct crier_wire_signal r = {
+		.target = task(pid, start_ns, cgroup, "prog"), .signal = signal, .flags = flags};
 
 	if (flags & CRIER_SIGNAL_FROM_PROCESS)
 		r.sender = task(7, 7, sender_cgroup, "containerd-shim");
@@ -320,7 +329,8 @@ static inline void mail_runtime(struct node *node)
 	feed_mail(node, &message);
 }
 
-static inline void fill_container(struct crier_meta_message *message, const char *id, const char *name, enum crier_meta_state state)
+static inline void fill_container(struct crier_meta_message *message, const char *id, const char *name,
+				  enum crier_meta_state state)
 {
 	crier_meta_clear(message);
 	message->type = CRIER_META_CONTAINER;
@@ -348,7 +358,8 @@ static inline void mail_container(struct node *node, const char *id, const char 
 	feed_mail(node, &message);
 }
 
-static inline void mail_exited(struct node *node, const char *id, const char *name, const char *reason, int64_t code)
+static inline void mail_exited(struct node *node, const char *id, const char *name, const char *reason,
+			       int64_t code)
 {
 	static struct crier_meta_message message;
 
@@ -380,6 +391,35 @@ static inline void mail_list(struct node *node, enum crier_meta_type type, uint6
 	feed_mail(node, &message);
 }
 
+#define OOM_PID 31874
+
+static inline struct crier_wire_oom oom_of(uint64_t cgroup)
+{
+	return (struct crier_wire_oom){
+		.victim = task(OOM_PID, 1000 * S, cgroup, "java"),
+		.trigger = task(OOM_PID, 1000 * S, cgroup, "java"),
+		.anon_pages = 16000,
+		.page_size = 4096,
+		.level_count = 3,
+		.levels = {{.cgroup_id = cgroup,
+			    .usage_pages = 16384,
+			    .max_pages = 16384,
+			    .flags = CRIER_OOM_LEVEL_DELTA_KNOWN},
+			   {.cgroup_id = CG_POD,
+			    .usage_pages = 16384,
+			    .max_pages = 16384,
+			    .flags = CRIER_OOM_LEVEL_DELTA_KNOWN},
+			   {.cgroup_id = CG_ROOT,
+			    .max_pages = ~0ULL >> 12,
+			    .flags = CRIER_OOM_LEVEL_DELTA_KNOWN}},
+	};
+}
+
+static inline void feed_oom(struct node *node, uint64_t cgroup, struct crier_wire_oom *oom)
+{
+	feed_record(node, CRIER_WIRE_OOM, CRIER_CLASS_CRITICAL, cgroup, oom, sizeof(*oom));
+}
+
 /* ---- making ---- */
 
 static inline void node_start(struct node *node, bool cri)
@@ -405,7 +445,8 @@ static inline void node_start(struct node *node, bool cri)
 	memcpy(node->start.instance, "3b1d9c20", 9);
 	memcpy(node->start.boot, "5f0c6a1e", 9);
 	node->start.layout.mode = CRIER_CGROUP_MODE_V2;
-	node->start.layout.primary_is_v2 = node->start.layout.memory_is_v2 = node->start.layout.cpu_is_v2 = true;
+	node->start.layout.primary_is_v2 = node->start.layout.memory_is_v2 = node->start.layout.cpu_is_v2 =
+		true;
 	strcpy(node->start.layout.primary_root, "/cg");
 	strcpy(node->start.layout.memory_root, "/cg");
 	strcpy(node->start.layout.cpu_root, "/cg");
@@ -456,7 +497,8 @@ static inline void node_free(struct node *node)
 }
 
 /* A container from its directory to its running init, told by the runtime. */
-static inline void run_container(struct node *node, uint64_t cgroup, const char *id, const char *name, uint32_t pid)
+static inline void run_container(struct node *node, uint64_t cgroup, const char *id, const char *name,
+				 uint32_t pid)
 {
 	feed_mkdir(node, cgroup, CG_POD, id);
 	mail_container(node, id, name);

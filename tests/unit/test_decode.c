@@ -11,11 +11,14 @@ struct exec_record {
 static struct exec_record whole_exec(void)
 {
 	struct exec_record r = {
-		.exec = {
-			.header = {.length = sizeof(r), .version = CRIER_WIRE_VERSION, .type = CRIER_WIRE_EXEC},
-			.filename = {.offset = sizeof(struct crier_wire_exec), .length = 8},
-			.args = {.offset = sizeof(struct crier_wire_exec) + 8, .length = 6},
-		},
+		.exec =
+			{
+				.header = {.length = sizeof(r),
+					   .version = CRIER_WIRE_VERSION,
+					   .type = CRIER_WIRE_EXEC},
+				.filename = {.offset = sizeof(struct crier_wire_exec), .length = 8},
+				.args = {.offset = sizeof(struct crier_wire_exec) + 8, .length = 6},
+			},
 	};
 
 	memcpy(r.tail, "/bin/trusleep\0001", 16);
@@ -100,7 +103,8 @@ static void refuses_every_short_record(void **state)
 		if (!sizes[type])
 			continue;
 		for (size_t len = 0; len <= sizes[type]; len += 4) {
-			uint64_t *record = test_calloc(1, sizes[type] + 8); /* exact, so that asan sees a read beyond */
+			uint64_t *record =
+				test_calloc(1, sizes[type] + 8); /* exact, so that asan sees a read beyond */
 			struct crier_wire_header *header = (void *)record;
 			struct crier_decoded d;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole lines: order and rules that hold for each, fragments, what is left out when unknown. */
 #include "emit_line.h"
+#include "crier/names.h"
 
 static const enum crier_detail details[] = {CRIER_DETAIL_FULL, CRIER_DETAIL_LEAN};
 

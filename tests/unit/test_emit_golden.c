@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "emit_samples.h"
+#include "crier/names.h"
 
 static char expected[64 * 1024], made[64 * 1024];
 

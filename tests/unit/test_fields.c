@@ -9,6 +9,7 @@
 
 #include "../../src/emit_line.h"
 #include "crier/base/cleanup.h"
+#include "crier/names.h"
 
 /* One member per kind. */
 struct all {

@@ -12,10 +12,12 @@ static const struct crier_process_key other = {12, 120};
 
 static struct crier_incident_fact fact(enum crier_type type, struct crier_process_key key, uint64_t now_ns)
 {
-	return (struct crier_incident_fact){.type = type, .key = key, .now_ns = now_ns, .is_init = key.pid == 10};
+	return (struct crier_incident_fact){
+		.type = type, .key = key, .now_ns = now_ns, .is_init = key.pid == 10};
 }
 
-static uint64_t add(struct crier_incidents *set, uint64_t *counter, struct crier_incident_fact f, uint64_t seq)
+static uint64_t add(struct crier_incidents *set, uint64_t *counter, struct crier_incident_fact f,
+		    uint64_t seq)
 {
 	struct crier_incident *incident = crier_incident_join(set, counter, &f);
 
@@ -33,7 +35,8 @@ static void an_oom_chain_is_one_incident(void **state)
 	(void)state;
 	f = fact(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, (struct crier_process_key){0}, 10 * S);
 	assert_int_equal(add(&set, &counter, f, 1), 1);
-	f = fact(CRIER_TYPE_PROCESS_SIGNAL, init_key, 11 * S); /* SIGKILL precedes mark_victim by microseconds */
+	f = fact(CRIER_TYPE_PROCESS_SIGNAL, init_key,
+		 11 * S); /* SIGKILL precedes mark_victim by microseconds */
 	f.signal = 9;
 	f.from_kernel = true;
 	uint64_t signal_incident = add(&set, &counter, f, 2);
@@ -70,7 +73,8 @@ static void pressure_explains_an_oom_within_its_window_only(void **state)
 		struct crier_incidents set = {0};
 		struct crier_correlation correlation = {0};
 		uint64_t counter = 0;
-		struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, (struct crier_process_key){0}, 10 * S);
+		struct crier_incident_fact f =
+			fact(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, (struct crier_process_key){0}, 10 * S);
 
 		add(&set, &counter, f, 7);
 		f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 10 * S + rows[i].delta_ns);
@@ -165,7 +169,8 @@ static void a_pid_used_again_is_another_process(void **state)
 	(void)state;
 	f.signal = 11;
 	add(&set, &counter, f, 1);
-	f = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){worker.pid, worker.start_ns + 1}, 1 * S + 1);
+	f = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){worker.pid, worker.start_ns + 1},
+		 1 * S + 1);
 	f.signal = 11;
 	assert_null(crier_incident_find(&set, &f));
 }
@@ -226,8 +231,10 @@ static void many_open_incidents_forget_the_oldest(void **state)
 
 		assert_int_equal(add(&set, &counter, f, i), i + 1);
 	}
-	struct crier_incident_fact old = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){100, 0}, 1 * S + 20);
-	struct crier_incident_fact young = fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){109, 9}, 1 * S + 20);
+	struct crier_incident_fact old =
+		fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){100, 0}, 1 * S + 20);
+	struct crier_incident_fact young =
+		fact(CRIER_TYPE_PROCESS_EXIT, (struct crier_process_key){109, 9}, 1 * S + 20);
 
 	assert_null(crier_incident_find(&set, &old));
 	assert_int_equal(crier_incident_find(&set, &young)->id, 10);

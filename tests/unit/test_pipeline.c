@@ -83,10 +83,12 @@ static void without_a_runtime_nothing_waits_and_the_bundle_names_the_pod(void **
 	struct node *node = node_new(CRIER_PROFILE_FULL, false);
 
 	(void)state;
-	node_file(node, "/run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID_A "/config.json",
-		  "{\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\",\"io.kubernetes.cri.container-name\":\"app\","
-		  "\"io.kubernetes.cri.sandbox-id\":\"" SANDBOX "\",\"io.kubernetes.cri.sandbox-name\":\"web\","
-		  "\"io.kubernetes.cri.sandbox-namespace\":\"shop\",\"io.kubernetes.cri.sandbox-uid\":\"" POD_UID "\"}}");
+	node_file(
+		node, "/run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID_A "/config.json",
+		"{\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\",\"io.kubernetes.cri.container-name\":\"app\","
+		"\"io.kubernetes.cri.sandbox-id\":\"" SANDBOX "\",\"io.kubernetes.cri.sandbox-name\":\"web\","
+		"\"io.kubernetes.cri.sandbox-namespace\":\"shop\",\"io.kubernetes.cri.sandbox-uid\":\"" POD_UID
+		"\"}}");
 	feed_mkdir(node, CG_A, CG_POD, ID_A);
 
 	json_t *created = line_of(node, "container.created", 0);
@@ -100,30 +102,10 @@ static void without_a_runtime_nothing_waits_and_the_bundle_names_the_pod(void **
 	node_free(node);
 }
 
-static struct crier_wire_oom oom_of(struct node *node, uint64_t cgroup)
-{
-	(void)node;
-	return (struct crier_wire_oom){
-		.victim = task(PID, 1000 * S, cgroup, "java"),
-		.trigger = task(PID, 1000 * S, cgroup, "java"),
-		.anon_pages = 16000,
-		.page_size = 4096,
-		.level_count = 3,
-		.levels = {{.cgroup_id = cgroup, .usage_pages = 16384, .max_pages = 16384, .flags = CRIER_OOM_LEVEL_DELTA_KNOWN},
-			   {.cgroup_id = CG_POD, .usage_pages = 16384, .max_pages = 16384, .flags = CRIER_OOM_LEVEL_DELTA_KNOWN},
-			   {.cgroup_id = CG_ROOT, .max_pages = ~0ULL >> 12, .flags = CRIER_OOM_LEVEL_DELTA_KNOWN}},
-	};
-}
-
-static void feed_oom(struct node *node, uint64_t cgroup, struct crier_wire_oom *oom)
-{
-	feed_record(node, CRIER_WIRE_OOM, CRIER_CLASS_CRITICAL, cgroup, oom, sizeof(*oom));
-}
-
 static void an_oom_chain_is_one_story(void **state)
 {
 	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
-	struct crier_wire_oom oom = oom_of(node, CG_A);
+	struct crier_wire_oom oom = oom_of(CG_A);
 
 	(void)state;
 	run_container(node, CG_A, ID_A, "app", PID);
@@ -149,8 +131,10 @@ static void an_oom_chain_is_one_story(void **state)
 	assert_string_equal(text_at(exited, "data.cause"), "oom");
 	assert_int_equal(int_at(exited, "data.exit_code"), 137);
 	assert_string_equal(text_at(exited, "data.runtime.reason"), "OOMKilled");
-	assert_string_equal(text_at(line, "correlation.incident_id"), text_at(exited, "correlation.incident_id"));
-	assert_string_equal(text_at(exit, "correlation.incident_id"), text_at(exited, "correlation.incident_id"));
+	assert_string_equal(text_at(line, "correlation.incident_id"),
+			    text_at(exited, "correlation.incident_id"));
+	assert_string_equal(text_at(exit, "correlation.incident_id"),
+			    text_at(exited, "correlation.incident_id"));
 	assert_string_equal(text_at(exited, "correlation.caused_by.0.basis"), "same_task");
 	assert_int_equal(json_array_size(at(exited, "data.timeline")), 3);
 
@@ -162,99 +146,19 @@ static void an_oom_chain_is_one_story(void **state)
 
 	assert_string_equal(text_at(started, "data.previous.cause"), "oom");
 	assert_string_equal(text_at(started, "data.previous.container_id"), ID_A);
-	assert_string_equal(text_at(started, "data.previous.incident_id"), text_at(exited, "correlation.incident_id"));
-	assert_string_equal(text_at(started, "correlation.caused_by.0.event_id"), text_at(exited, "event_id"));
+	assert_string_equal(text_at(started, "data.previous.incident_id"),
+			    text_at(exited, "correlation.incident_id"));
+	assert_string_equal(text_at(started, "correlation.caused_by.0.event_id"),
+			    text_at(exited, "event_id"));
 	assert_string_equal(text_at(started, "correlation.caused_by.0.basis"), "same_slot");
 	assert_int_equal(count_of(node, "container.exited"), 1);
-	node_free(node);
-}
-
-static void the_limit_is_found_where_the_count_rose(void **state)
-{
-	static const struct {
-		const char *name;
-		uint32_t delta[3];
-		uint32_t known[3];
-		uint32_t flags;
-		const char *scope, *level, *found_by;
-	} rows[] = {
-		{"own", {1, 0, 0}, {1, 1, 1}, 0, "memcg", "container", "oom_count"},
-		{"pod", {0, 1, 0}, {1, 1, 1}, 0, "memcg", "pod", "oom_count"},
-		{"none rose", {0, 0, 0}, {1, 1, 1}, 0, "global", "node", "(absent)"},
-		{"not known, at the limit", {0, 0, 0}, {0, 0, 0}, 0, "memcg", "container", "usage_at_limit"},
-		{"control says global", {1, 0, 0}, {1, 1, 1}, CRIER_OOM_HAS_CONTROL | CRIER_OOM_GLOBAL, "global", "node", "oom_control"},
-		{"control says cpuset", {0, 0, 0}, {1, 1, 1}, CRIER_OOM_HAS_CONTROL | CRIER_OOM_GLOBAL | CRIER_OOM_CPUSET, "cpuset",
-		 "node", "oom_control"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
-		struct crier_wire_oom oom = oom_of(node, CG_A);
-
-		run_container(node, CG_A, ID_A, "app", PID);
-		oom.flags = rows[i].flags;
-		for (size_t k = 0; k < 3; k++) {
-			oom.levels[k].oom_delta = rows[i].delta[k];
-			oom.levels[k].flags = rows[i].known[k] ? CRIER_OOM_LEVEL_DELTA_KNOWN : 0;
-		}
-		feed_oom(node, CG_A, &oom);
-		json_t *line = line_of(node, "container.oom", 0);
-
-		if (strcmp(text_at(line, "data.scope"), rows[i].scope) || strcmp(text_at(line, "data.limit.level"), rows[i].level) ||
-		    strcmp(text_at(line, "data.limit.found_by"), rows[i].found_by))
-			fail_msg("%s: scope %s level %s found_by %s", rows[i].name, text_at(line, "data.scope"),
-				 text_at(line, "data.limit.level"), text_at(line, "data.limit.found_by"));
-		node_free(node);
-	}
-}
-
-static void a_group_kill_names_one_limit_for_all_victims(void **state)
-{
-	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
-	struct crier_wire_oom oom = oom_of(node, CG_A);
-
-	(void)state;
-	run_container(node, CG_A, ID_A, "app", PID);
-	oom.levels[0].oom_delta = 1;
-	oom.levels[0].flags |= CRIER_OOM_LEVEL_GROUP;
-	for (uint32_t i = 0; i < 3; i++) {
-		oom.victim = task(PID + i, 1000 * S + i, CG_A, "java");
-		feed_oom(node, CG_A, &oom);
-		oom.levels[0].oom_delta = 0; /* only the first sees it rise */
-	}
-	for (size_t i = 0; i < 3; i++) {
-		json_t *line = line_of(node, "container.oom", i);
-
-		assert_int_equal(int_at(line, "data.victim_index"), (json_int_t)i + 1);
-		assert_int_equal(int_at(line, "data.group_kill"), 1);
-		assert_string_equal(text_at(line, "data.limit.level"), "container");
-		assert_string_equal(text_at(line, "data.limit.found_by"), i ? "same_kill" : "oom_count");
-		assert_string_equal(text_at(line, "correlation.incident_id"), "3b1d9c20-i1");
-	}
-	node_free(node);
-}
-
-static void a_host_victim_is_the_nodes(void **state)
-{
-	struct node *node = node_new(CRIER_PROFILE_MINIMAL, true);
-	struct crier_wire_oom oom = oom_of(node, CG_HOST);
-
-	(void)state;
-	oom.levels[0].oom_delta = 1;
-	feed_oom(node, CG_HOST, &oom);
-	json_t *line = line_of(node, "node.oom", 0);
-
-	assert_string_equal(text_at(line, "attribution.status"), "host");
-	assert_string_equal(text_at(line, "data.limit.level"), "other");
-	assert_null(at(line, "container"));
 	node_free(node);
 }
 
 static void a_child_killed_while_init_lives_is_no_exit(void **state)
 {
 	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
-	struct crier_wire_oom oom = oom_of(node, CG_A);
+	struct crier_wire_oom oom = oom_of(CG_A);
 
 	(void)state;
 	run_container(node, CG_A, ID_A, "app", PID);
@@ -372,7 +276,8 @@ static void a_death_while_crier_was_away_is_told_after_the_fact(void **state)
 		strcpy(node->start.previous_instance, "00000001");
 		node->start.previous_ended_at = ended;
 		node_start(node, true);
-		assert_string_equal(text_at(line_of(node, "agent.start", 0), "data.previous.instance"), "00000001");
+		assert_string_equal(text_at(line_of(node, "agent.start", 0), "data.previous.instance"),
+				    "00000001");
 
 		static struct crier_meta_message message;
 
@@ -473,7 +378,8 @@ static void a_full_sink_loses_bulk_first_and_says_so(void **state)
 static void check_sum(json_t *counts)
 {
 	assert_int_equal(int_at(counts, "generated"), int_at(counts, "emitted") + int_at(counts, "filtered") +
-							      int_at(counts, "suppressed") + int_at(counts, "lost") +
+							      int_at(counts, "suppressed") +
+							      int_at(counts, "lost") +
 							      int_at(counts, "held"));
 }
 
@@ -496,7 +402,8 @@ static void every_event_is_accounted_for(void **state)
 	counters.kernel.suppressed[CRIER_CLASS_BULK] = 3;
 	counters.kernel.submitted[CRIER_CLASS_BULK] = 30; /* 22 were fed */
 	counters.blame_count = 1;
-	counters.blames[0] = (struct crier_input_blame){.cgroup_id = CG_A, .suppressed = {3, 0}, .failed = {7, 0}};
+	counters.blames[0] =
+		(struct crier_input_blame){.cgroup_id = CG_A, .suppressed = {3, 0}, .failed = {7, 0}};
 	crier_pipeline_feed(node->pipeline, CRIER_INPUT_COUNTERS, node->now_ns, &counters, sizeof(counters));
 	assert_string_equal(text_at(line_of(node, "agent.loss", 0), "data.cause"), "reserve_failed");
 	assert_int_equal(int_at(line_of(node, "agent.loss", 0), "data.count"), 7);
@@ -509,10 +416,12 @@ static void every_event_is_accounted_for(void **state)
 	check_sum(at(stop, "data.bulk"));
 	check_sum(at(stop, "data.critical"));
 	assert_int_equal(int_at(stop, "data.bulk.generated"), 1000 + 7 + 3 + 30);
-	assert_int_equal(int_at(stop, "data.bulk.lost"), 7 + 8); /* 8 were submitted and never read: told, not hidden as held */
+	assert_int_equal(int_at(stop, "data.bulk.lost"),
+			 7 + 8); /* 8 were submitted and never read: told, not hidden as held */
 	assert_true(int_at(stop, "data.bulk.suppressed") > 3); /* the output budget's share */
 	assert_int_equal(int_at(stop, "data.bulk.held"), 0);
-	assert_int_equal(count_of(node, "process.exec") + (size_t)int_at(stop, "data.bulk.suppressed") - 3, 22);
+	assert_int_equal(count_of(node, "process.exec") + (size_t)int_at(stop, "data.bulk.suppressed") - 3,
+			 22);
 	node_free(node);
 }
 
@@ -538,8 +447,8 @@ static void garbage_is_counted_and_harmless(void **state)
 			header->ring = seed % 2;
 			header->cgroup_id = seed % 8;
 		}
-		crier_pipeline_feed(node->pipeline, round % 3 ? CRIER_INPUT_RECORD : CRIER_INPUT_MAIL, node->now_ns + (uint64_t)round,
-				    noise, len);
+		crier_pipeline_feed(node->pipeline, round % 3 ? CRIER_INPUT_RECORD : CRIER_INPUT_MAIL,
+				    node->now_ns + (uint64_t)round, noise, len);
 		if (node->line_count > 4000)
 			break;
 	}
@@ -554,9 +463,6 @@ int main(void)
 		cmocka_unit_test(no_answer_makes_partial_lines_and_a_late_one_mends_them),
 		cmocka_unit_test(without_a_runtime_nothing_waits_and_the_bundle_names_the_pod),
 		cmocka_unit_test(an_oom_chain_is_one_story),
-		cmocka_unit_test(the_limit_is_found_where_the_count_rose),
-		cmocka_unit_test(a_group_kill_names_one_limit_for_all_victims),
-		cmocka_unit_test(a_host_victim_is_the_nodes),
 		cmocka_unit_test(a_child_killed_while_init_lives_is_no_exit),
 		cmocka_unit_test(an_ignored_stop_is_told_as_escalated),
 		cmocka_unit_test(a_container_that_never_started_exits_once),

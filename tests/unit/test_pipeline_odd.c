@@ -8,7 +8,8 @@
 
 static const uint32_t from_outside = CRIER_SIGNAL_FROM_PROCESS | CRIER_SIGNAL_STOP_INIT | CRIER_SIGNAL_GROUP;
 
-static void feed_ns_init_exec(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns, const char *filename)
+static void feed_ns_init_exec(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			      const char *filename)
 {
 	struct {
 		struct crier_wire_exec exec;
@@ -19,12 +20,15 @@ static void feed_ns_init_exec(struct node *node, uint64_t cgroup, uint32_t pid, 
 	r.exec.task.flags |= CRIER_TASK_NS_INIT;
 	r.exec.filename.offset = sizeof(r.exec);
 	r.exec.filename.length = (uint16_t)strlen(filename);
-	feed_record(node, CRIER_WIRE_EXEC, CRIER_CLASS_CRITICAL, cgroup, &r, (sizeof(r.exec) + strlen(filename) + 7) & ~7UL);
+	feed_record(node, CRIER_WIRE_EXEC, CRIER_CLASS_CRITICAL, cgroup, &r,
+		    (sizeof(r.exec) + strlen(filename) + 7) & ~7UL);
 }
 
-static void feed_executed_exit(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns, uint32_t status, uint32_t flags)
+static void feed_executed_exit(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			       uint32_t status, uint32_t flags)
 {
-	struct crier_wire_exit r = {.task = task(pid, start_ns, cgroup, "prog"), .status = status, .flags = flags};
+	struct crier_wire_exit r = {
+		.task = task(pid, start_ns, cgroup, "prog"), .status = status, .flags = flags};
 
 	r.task.flags |= CRIER_TASK_EXECED;
 	feed_record(node, CRIER_WIRE_EXIT, CRIER_CLASS_CRITICAL, cgroup, &r, sizeof(r));
@@ -55,7 +59,8 @@ static void a_namespace_init_needs_no_other_word(void **state)
 
 	(void)state;
 	feed_mkdir(node, CG_A, CG_POD, ID_A);
-	feed_exec(node, CG_A, PID - 1, node->now_ns, "/sbin/ldconfig"); /* no bundle: the first is guessed … */
+	feed_exec(node, CG_A, PID - 1, node->now_ns,
+		  "/sbin/ldconfig"); /* no bundle: the first is guessed … */
 	feed_mkdir(node, CG_B, CG_POD, ID_B);
 	feed_ns_init_exec(node, CG_B, PID, node->now_ns, "/bin/app"); /* … pid 1 of its namespace is sure */
 	assert_int_equal(int_at(line_of(node, "container.started", 1), "process.pid"), PID);
@@ -111,7 +116,8 @@ static void a_lost_start_does_not_hide_the_cause(void **state)
 	fill_container(&message, ID_A, "app", CRIER_STATE_RUNNING);
 	message.container.pid = PID;
 	feed_mail(node, &message);
-	feed_executed_exit(node, CG_A, PID, node->now_ns, SIGKILL, CRIER_EXIT_OOM); /* its exec record was lost */
+	feed_executed_exit(node, CG_A, PID, node->now_ns, SIGKILL,
+			   CRIER_EXIT_OOM); /* its exec record was lost */
 	run_until(node, node->now_ns + 1 * S);
 	assert_string_equal(text_at(line_of(node, "container.exited", 0), "data.cause"), "oom");
 	node_free(node);
@@ -214,7 +220,8 @@ static void pressure_does_not_overtake_what_waits(void **state)
 	(void)state;
 	node_file(node, "/cg" POD_DIR "/" ID_A "/memory.max", "67108864\n");
 	node_file(node, "/cg" POD_DIR "/" ID_A "/memory.current", "67000000\n");
-	node_file(node, "/cg" POD_DIR "/" ID_A "/memory.stat", "anon 66000000\ninactive_file 0\nactive_file 0\n");
+	node_file(node, "/cg" POD_DIR "/" ID_A "/memory.stat",
+		  "anon 66000000\ninactive_file 0\nactive_file 0\n");
 	feed_mkdir(node, CG_A, CG_POD, ID_A);
 	feed_record(node, CRIER_WIRE_PRESSURE_HINT, CRIER_CLASS_BULK, CG_A, &hint, sizeof(hint));
 	assert_int_equal(count_of(node, "container.memory_pressure"), 0);
@@ -276,7 +283,8 @@ static void a_quick_restart_still_finds_its_predecessor(void **state)
 
 	(void)state;
 	run_container(node, CG_A, ID_A, "app", PID);
-	feed_executed_exit(node, CG_A, PID, 1000 * S, 1 << 8, 0); /* the runtime takes its time to say EXITED */
+	feed_executed_exit(node, CG_A, PID, 1000 * S, 1 << 8,
+			   0); /* the runtime takes its time to say EXITED */
 	node->now_ns += 200 * MS;
 	run_container(node, CG_B, ID_B, "app", PID + 1);
 	json_t *started = line_of(node, "container.started", 1);
@@ -299,7 +307,8 @@ static void a_death_before_its_name_is_linked_once_it_has_one(void **state)
 	mail_exited(node, ID_A, "app", "Error", 1);
 	node->now_ns += 20 * S;
 	run_container(node, CG_B, ID_B, "app", PID + 1);
-	assert_string_equal(text_at(line_of(node, "container.started", 1), "data.previous.container_id"), ID_A);
+	assert_string_equal(text_at(line_of(node, "container.started", 1), "data.previous.container_id"),
+			    ID_A);
 	node_free(node);
 }
 
@@ -330,7 +339,8 @@ static void what_a_killed_run_had_not_told_is_told(void **state)
 		feed_mail(node, &message);
 		assert_int_equal(count_of(node, "container.exited"), rows[i].lines);
 		if (rows[i].lines) /* a job that finished well is no warning */
-			assert_string_equal(text_at(line_of(node, "container.exited", 0), "severity"), "info");
+			assert_string_equal(text_at(line_of(node, "container.exited", 0), "severity"),
+					    "info");
 		node_free(node);
 	}
 }

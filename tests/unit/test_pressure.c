@@ -7,7 +7,8 @@
 #define S   1000000000ULL
 #define MIB (1024ULL * 1024)
 
-static const struct crier_pressure_limits limits = {.enter = 0.9, .exit = 0.8, .critical = 0.95, .interval_ns = 60 * S};
+static const struct crier_pressure_limits limits = {
+	.enter = 0.9, .exit = 0.8, .critical = 0.95, .interval_ns = 60 * S};
 
 static struct crier_pressure_sample sample(uint64_t at_s, uint64_t working_set_mib, uint64_t stall_us)
 {
@@ -28,14 +29,15 @@ static void a_story_of_samples(void **state)
 		uint64_t at_s, working_set, stall_us;
 		uint8_t phase, level;
 	} rows[] = {
-		{1, 10, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE},	/* cache fills the cgroup: nothing */
+		{1, 10, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE}, /* cache fills the cgroup: nothing */
 		{2, 89, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE},
 		{3, 90, 0, CRIER_PHASE_ENTER, CRIER_PRESSURE_HIGH},
-		{8, 97, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_HIGH},	/* over critical, but nothing stalls */
-		{13, 97, 1000000, CRIER_PHASE_ONGOING, CRIER_PRESSURE_CRITICAL}, /* 1 s in 5 s: told at once */
+		{8, 97, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_HIGH}, /* over critical, but nothing stalls */
+		{13, 97, 1000000, CRIER_PHASE_ONGOING,
+		 CRIER_PRESSURE_CRITICAL}, /* 1 s in 5 s: told at once */
 		{18, 97, 2000000, CRIER_PHASE_NONE, CRIER_PRESSURE_CRITICAL},
 		{73, 92, 2000000, CRIER_PHASE_ONGOING, CRIER_PRESSURE_HIGH}, /* a minute is over */
-		{78, 85, 2000000, CRIER_PHASE_NONE, CRIER_PRESSURE_HIGH},	 /* hysteresis */
+		{78, 85, 2000000, CRIER_PHASE_NONE, CRIER_PRESSURE_HIGH},    /* hysteresis */
 		{83, 79, 2000000, CRIER_PHASE_EXIT, CRIER_PRESSURE_HIGH},
 		{88, 85, 2000000, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE}, /* below enter: stays out */
 	};
@@ -47,7 +49,8 @@ static void a_story_of_samples(void **state)
 		struct crier_pressure_verdict verdict = crier_pressure_step(&pressure, &limits, &s);
 
 		if (verdict.phase != rows[i].phase || verdict.level != rows[i].level)
-			fail_msg("second %llu: phase %u level %u", (unsigned long long)rows[i].at_s, verdict.phase, verdict.level);
+			fail_msg("second %llu: phase %u level %u", (unsigned long long)rows[i].at_s,
+				 verdict.phase, verdict.level);
 	}
 }
 
@@ -133,9 +136,9 @@ static void throttling_is_a_share_of_periods(void **state)
 		uint64_t periods, throttled;
 		bool told;
 	} rows[] = {
-		{1000, 900, false}, /* the first look has no difference */
-		{1300, 974, false}, /* 74 of 300 */
-		{1600, 1049, true}, /* 75 of 300 */
+		{1000, 900, false},  /* the first look has no difference */
+		{1300, 974, false},  /* 74 of 300 */
+		{1600, 1049, true},  /* 75 of 300 */
 		{1600, 1049, false}, /* idle */
 		{10, 10, false},     /* re-made: counters start over */
 	};
@@ -144,8 +147,8 @@ static void throttling_is_a_share_of_periods(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		bool told = crier_throttle_step(&throttle, 0.25, (i + 1) * 30 * S, rows[i].periods, rows[i].throttled,
-						rows[i].throttled * 10000, &data);
+		bool told = crier_throttle_step(&throttle, 0.25, (i + 1) * 30 * S, rows[i].periods,
+						rows[i].throttled, rows[i].throttled * 10000, &data);
 
 		if (told != rows[i].told)
 			fail_msg("row %zu", i);
@@ -164,19 +167,24 @@ static void the_node_enters_and_leaves(void **state)
 		uint64_t at_s, available, stall_us;
 		uint8_t phase, level;
 	} rows[] = {
-		{1, 50, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE}, {2, 9, 0, CRIER_PHASE_ENTER, CRIER_PRESSURE_HIGH},
-		{3, 4, 500000, CRIER_PHASE_ONGOING, CRIER_PRESSURE_CRITICAL}, {4, 11, 500000, CRIER_PHASE_NONE, CRIER_PRESSURE_HIGH},
-		{5, 13, 500000, CRIER_PHASE_EXIT, CRIER_PRESSURE_CRITICAL}, {6, 11, 500000, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE},
+		{1, 50, 0, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE},
+		{2, 9, 0, CRIER_PHASE_ENTER, CRIER_PRESSURE_HIGH},
+		{3, 4, 500000, CRIER_PHASE_ONGOING, CRIER_PRESSURE_CRITICAL},
+		{4, 11, 500000, CRIER_PHASE_NONE, CRIER_PRESSURE_HIGH},
+		{5, 13, 500000, CRIER_PHASE_EXIT, CRIER_PRESSURE_CRITICAL},
+		{6, 11, 500000, CRIER_PHASE_NONE, CRIER_PRESSURE_NONE},
 	};
 	struct crier_node_pressure node = {0};
 
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		struct crier_pressure_verdict verdict = crier_node_pressure_step(
-			&node, 0.10, 60 * S, rows[i].at_s * S, 100 * MIB, rows[i].available * MIB, rows[i].stall_us);
+		struct crier_pressure_verdict verdict =
+			crier_node_pressure_step(&node, 0.10, 60 * S, rows[i].at_s * S, 100 * MIB,
+						 rows[i].available * MIB, rows[i].stall_us);
 
 		if (verdict.phase != rows[i].phase || verdict.level != rows[i].level)
-			fail_msg("second %llu: phase %u level %u", (unsigned long long)rows[i].at_s, verdict.phase, verdict.level);
+			fail_msg("second %llu: phase %u level %u", (unsigned long long)rows[i].at_s,
+				 verdict.phase, verdict.level);
 	}
 }
 

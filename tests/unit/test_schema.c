@@ -8,6 +8,7 @@
 
 #include "crier/base/cleanup.h"
 #include "crier/emit.h"
+#include "crier/names.h"
 
 static json_t *load(char *text)
 {

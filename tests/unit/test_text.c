@@ -178,7 +178,9 @@ static void test_ends(void **state)
 	data->stop.escalated_name = "SIGKILL";
 	data->stop.after_ms = 30008;
 	data->stop.result = "delivered";
-	assert_string_equal(story_of(&s), "stopped: SIGTERM did not end it, SIGKILL after 30.0 s (grace 30 s), exit 137 after 6d2h");
+	assert_string_equal(
+		story_of(&s),
+		"stopped: SIGTERM did not end it, SIGKILL after 30.0 s (grace 30 s), exit 137 after 6d2h");
 	data->stop.result = "ignored";
 	assert_string_equal(
 		story_of(&s),

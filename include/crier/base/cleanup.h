@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define crier_must_check __attribute__((warn_unused_result))
+#define crier_must_check	 __attribute__((warn_unused_result))
 #define crier_printf(fmt, first) __attribute__((format(printf, fmt, first)))
 
 static inline void crier_cleanup_free(void *p)
@@ -30,8 +30,8 @@ static inline void crier_cleanup_fclose(FILE **file)
 		fclose(*file);
 }
 
-#define _cleanup_free_ __attribute__((cleanup(crier_cleanup_free)))
-#define _cleanup_close_ __attribute__((cleanup(crier_cleanup_close)))
+#define _cleanup_free_	 __attribute__((cleanup(crier_cleanup_free)))
+#define _cleanup_close_	 __attribute__((cleanup(crier_cleanup_close)))
 #define _cleanup_fclose_ __attribute__((cleanup(crier_cleanup_fclose)))
 
 /** Hand the pointer on: returns it and leaves NULL behind, so that the cleanup frees nothing. */

@@ -9,7 +9,7 @@
 #define CRIER_ERR_MAX 1024
 
 struct crier_err {
-	int code;                    /* negative errno, 0 = no error */
+	int code;		     /* negative errno, 0 = no error */
 	char message[CRIER_ERR_MAX]; /* "object: cause; remedy", NUL-terminated */
 };
 

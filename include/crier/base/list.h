@@ -40,6 +40,7 @@ static inline void crier_list_remove(struct crier_list *item)
 
 /** Safe against removal of `pos` inside the loop. */
 #define crier_list_each(pos, tmp, head)                                                                      \
-	for (struct crier_list *pos = (head)->next, *tmp = pos->next; pos != (head); pos = tmp, tmp = pos->next)
+	for (struct crier_list *pos = (head)->next, *tmp = pos->next; pos != (head);                         \
+	     pos = tmp, tmp = pos->next)
 
 #endif

@@ -22,8 +22,8 @@ enum crier_log_level crier_log_get_level(void);
 void crier_log(enum crier_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define crier_error(...) crier_log(CRIER_LOG_ERROR, __VA_ARGS__)
-#define crier_warn(...) crier_log(CRIER_LOG_WARN, __VA_ARGS__)
-#define crier_info(...) crier_log(CRIER_LOG_INFO, __VA_ARGS__)
+#define crier_warn(...)	 crier_log(CRIER_LOG_WARN, __VA_ARGS__)
+#define crier_info(...)	 crier_log(CRIER_LOG_INFO, __VA_ARGS__)
 #define crier_debug(...) crier_log(CRIER_LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -18,7 +18,7 @@ struct crier_slice {
 };
 
 #define CRIER_SLICE(literal) ((struct crier_slice){(literal), sizeof(literal) - 1})
-#define CRIER_SLICE_NONE ((struct crier_slice){NULL, 0})
+#define CRIER_SLICE_NONE     ((struct crier_slice){NULL, 0})
 
 /** Slice of a NUL-terminated string; NULL gives the absent slice. Dies with the string. */
 static inline struct crier_slice crier_slice_of(const char *s)
