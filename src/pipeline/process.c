@@ -350,12 +350,20 @@ static void note_stop(struct crier_life *life, const struct crier_decoded *d)
 	stop->last_signal = signal->signal;
 }
 
+/* The runtime's start returns before init has executed its program: a signal may reach it while it is still the runtime's. */
+static bool is_or_becomes_init(const struct crier_container *container, const struct crier_wire_task *target)
+{
+	if (container && container->init_pid == CRIER_UNKNOWN_U64 && (target->flags & CRIER_TASK_NS_INIT))
+		return true;
+	return crier_is_init(container, target);
+}
+
 static void process_signal(struct crier_pipeline *p, const struct crier_decoded *d,
 			   const struct crier_subject *subject, uint64_t wait_ns)
 {
 	const struct crier_wire_signal *signal = d->signal;
 	struct crier_life *life = subject->life;
-	bool is_init = crier_is_init(subject->container, &signal->target);
+	bool is_init = is_or_becomes_init(subject->container, &signal->target);
 	bool from_process = signal->flags & CRIER_SIGNAL_FROM_PROCESS;
 	bool from_outside =
 		from_process && crier_subject_of(p, signal->sender.cgroup_id).container != subject->container;

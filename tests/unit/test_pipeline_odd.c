@@ -159,6 +159,26 @@ static void an_old_stop_did_not_end_it(void **state)
 	node_free(node);
 }
 
+static void a_stop_before_inits_exec_is_a_stop(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
+	struct crier_wire_signal kill = {.target = task(PID, 1000 * S, CG_A, "runc:[2:INIT]"),
+					 .sender = task(7, 7, CG_HOST, "ctr"),
+					 .signal = SIGKILL,
+					 .flags = from_outside | CRIER_SIGNAL_FATAL};
+
+	(void)state;
+	feed_mkdir(node, CG_A, CG_POD, ID_A);
+	mail_container(node, ID_A, "app");
+	kill.target.flags |= CRIER_TASK_NS_INIT;
+	feed_record(node, CRIER_WIRE_SIGNAL, CRIER_CLASS_CRITICAL, CG_A, &kill, sizeof(kill));
+	feed_ns_init_exec(node, CG_A, PID, 1000 * S, "/bin/app");
+	feed_executed_exit(node, CG_A, PID, 1000 * S, SIGKILL, 0);
+	mail_exited(node, ID_A, "app", "Error", 137);
+	assert_string_equal(text_at(line_of(node, "container.exited", 0), "data.stop.sender.comm"), "ctr");
+	node_free(node);
+}
+
 static void a_handled_stop_is_not_called_ignored(void **state)
 {
 	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
@@ -424,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_lost_start_does_not_hide_the_cause),
 		cmocka_unit_test(one_list_does_not_end_a_living_container),
 		cmocka_unit_test(an_old_stop_did_not_end_it),
+		cmocka_unit_test(a_stop_before_inits_exec_is_a_stop),
 		cmocka_unit_test(a_handled_stop_is_not_called_ignored),
 		cmocka_unit_test(proc_is_believed_only_with_proof),
 		cmocka_unit_test(a_container_beyond_the_table_is_no_host_process),
