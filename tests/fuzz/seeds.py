@@ -18,6 +18,7 @@ TESTS = HERE.parent
 CORPUS = HERE / "corpus"
 FRAME = struct.Struct("<IIQ")
 RECORD, MAIL, SEED, READY, LOOKUP = 2, 3, 6, 7, 16
+POD, POD_MEMBER, LABELS_MEMBER = 3, 6, 12  # a blob's type and members: src/meta.c
 MEND = 0x80
 SMALL = 4000
 # enum crier_cri_method
@@ -128,6 +129,18 @@ def recording_seeds(stream: list[Frame], source: Path) -> None:
     put("recording", "start", b"r" + raw[: 16 + FRAME.size + length + 4])
 
 
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
+
+
+def field(number: int, inside: bytes) -> bytes:
+    return varint(number << 1 | 1) + varint(len(inside)) + inside
+
+
+def blob(kind: int, inside: bytes) -> bytes:
+    return b"cm\x01" + bytes([kind]) + inside
+
+
 def meta_seeds(stream: list[Frame]) -> None:
     by_type: dict[int, bytes] = defaultdict(bytes)
     for kind, _, payload in stream:
@@ -135,6 +148,10 @@ def meta_seeds(stream: list[Frame]) -> None:
             by_type[payload[3]] = payload
     for kind, payload in by_type.items():
         put("meta", f"type{kind}", payload)
+    # a pod with as many labels as are kept, and with one more; short enough for one byte each
+    for name, count in (("labels", 64), ("labels_over", 65)):
+        pairs = b"".join(b"\x03\x03\x01" + bytes([65 + number // 26, 97 + number % 26]) for number in range(count))
+        put("meta", name, blob(POD, field(POD_MEMBER, field(LABELS_MEMBER, pairs))))
 
 
 def main() -> int:
