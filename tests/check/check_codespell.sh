@@ -5,4 +5,4 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tree.sh"
 need codespell
 
-files '*' | xargs -d '\n' codespell --quiet-level 3 --skip '*.bin' --builtin clear,rare --ignore-words tests/check/codespell.words
+files '*' | xargs -d '\n' codespell --quiet-level 3 --skip '*.bin,*/corpus/*,*.rec' --builtin clear,rare --ignore-words tests/check/codespell.words
