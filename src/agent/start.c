@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -284,6 +285,37 @@ static void feed_seed(void *ctx, const struct crier_wire_seed *seed)
 	crier_agent_feed(ctx, CRIER_INPUT_SEED, seed, sizeof(*seed));
 }
 
+/*
+ * Without the iterator /proc tells who is alive: at clock-tick precision, and without pid namespaces, so that inits are known
+ * once the runtime names them. The directory's inode is the cgroup's id.
+ */
+static bool feed_proc_entry(void *ctx, const struct crier_proc_entry *entry)
+{
+	struct crier_agent *agent = ctx;
+	struct crier_wire_seed seed = {
+		.task = {.pid = entry->pid, .parent_pid = entry->parent_pid, .flags = CRIER_TASK_VALID}};
+	char path[CRIER_CGROUP_PATH_MAX + 320];
+	struct stat st;
+	int len = snprintf(path, sizeof(path), "%s%.*s", agent->start.layout.primary_root,
+			   (int)entry->path.len, entry->path.ptr);
+
+	if (len < 0 || (size_t)len >= sizeof(path) || lstat(path, &st) < 0)
+		return true;
+	seed.task.start_boottime_ns = entry->start_ticks * (SECOND_NS / (uint64_t)sysconf(_SC_CLK_TCK));
+	seed.task.cgroup_id = st.st_ino;
+	memcpy(seed.task.comm, entry->comm.ptr, crier_min(entry->comm.len, sizeof(seed.task.comm)));
+	feed_seed(agent, &seed);
+	return true;
+}
+
+/* @return false when neither way could list them */
+static bool seed_processes(struct crier_agent *agent)
+{
+	if (crier_probe_seed(agent->probe, feed_seed, agent) == 0)
+		return true;
+	return crier_proc_scan(agent->config->host_root, &agent->start.layout, feed_proc_entry, agent) >= 0;
+}
+
 static void degrade(json_t *list, const char *what, const char *remedy)
 {
 	json_array_append_new(list, json_pack("{s:s, s:s}", "what", what, "remedy", remedy));
@@ -404,8 +436,9 @@ static int attach(struct crier_agent *agent, struct crier_err *err)
 			"mount the host's /sys/fs/cgroup; see --host-root");
 	if (r == 0)
 		r = crier_probe_attach_rest(agent->probe, err);
-	if (r == 0 && crier_probe_seed(agent->probe, feed_seed, agent) < 0)
-		degrade(degraded, "running processes could not be listed by iter/task",
+	if (r == 0 && !seed_processes(agent))
+		degrade(degraded,
+			"running processes could not be listed, neither by iter/task nor from /proc",
 			"container inits started before crier are known from the runtime only");
 	if (r == 0) {
 		agent->turn_ns = crier_agent_now();

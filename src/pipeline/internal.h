@@ -61,6 +61,7 @@ struct crier_life {
 	/* waiting for metadata */
 	uint64_t hold_until_ns; /* 0 = settled: events go straight on */
 	uint64_t asked_ns, next_ask_ns;
+	uint64_t snapshot_ns; /* the snapshot waits for the runtime's answer until then; its events do not */
 	uint64_t answered_ns; /* last time the runtime named it, singly or in a list */
 	uint32_t asks;
 	uint32_t cgroups; /* entries of the table that point at the container */

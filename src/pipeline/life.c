@@ -18,6 +18,8 @@ void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 		due = crier_min(due, life->next_ask_ns);
 	if (life->dying_until_ns)
 		due = crier_min(due, life->dying_until_ns);
+	if (life->snapshot_ns)
+		due = crier_min(due, life->snapshot_ns);
 	if (life->pressure_next_ns)
 		due = crier_min(due, life->pressure_next_ns);
 	life->due_ns = due;
@@ -172,6 +174,8 @@ void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 		crier_life_ask(p, life);
 	if (life->pressure_next_ns && p->now_ns >= life->pressure_next_ns)
 		crier_watch_sample(p, life);
+	if (life->snapshot_ns && p->now_ns >= life->snapshot_ns)
+		crier_life_snapshot(p, life);
 	if (life->dying_until_ns && p->now_ns >= life->dying_until_ns)
 		crier_death_finish(p, life);
 	crier_life_schedule(p, life);
@@ -199,6 +203,7 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 	struct crier_event event;
 
 	life->want_snapshot = false;
+	life->snapshot_ns = 0;
 	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX ||
 	    container->phase >= CRIER_PHASE_CONTAINER_EXITED)
 		return;

@@ -282,8 +282,14 @@ static bool snapshot_settled(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	if (life && life->want_snapshot && !life->hold_until_ns)
+	if (!life || !life->want_snapshot || life->hold_until_ns)
+		return true;
+	if (life->ask == ASK_WAITING) {
+		life->snapshot_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
+		crier_life_schedule(p, life);
+	} else {
 		crier_life_snapshot(p, life);
+	}
 	return true;
 }
 

@@ -38,6 +38,7 @@ struct node {
 	char asked[256][CRIER_ID_MAX];
 	size_t asked_count;
 	size_t classified, inits_added;
+	bool runs_already; /* container A is there before crier */
 	uint64_t now_ns;
 };
 
@@ -459,6 +460,8 @@ static inline void node_start(struct node *node, bool cri)
 	feed_cgroup_dir(node, CG_KUBEPODS, CG_ROOT, "/kubepods");
 	feed_cgroup_dir(node, CG_BURSTABLE, CG_KUBEPODS, "/kubepods/burstable");
 	feed_cgroup_dir(node, CG_POD, CG_BURSTABLE, POD_DIR);
+	if (node->runs_already)
+		feed_cgroup_dir(node, CG_A, CG_POD, POD_DIR "/" ID_A);
 	crier_pipeline_feed(node->pipeline, CRIER_INPUT_READY, node->now_ns, "{}", 2);
 	if (cri)
 		mail_runtime(node);

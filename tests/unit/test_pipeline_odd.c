@@ -434,6 +434,34 @@ static void lines_of_one_queue_tell_one_wait(void **state)
 	node_free(node);
 }
 
+static void a_snapshot_waits_for_the_answer_but_not_for_ever(void **state)
+{
+	(void)state;
+	for (int answers = 0; answers < 2; answers++) {
+		struct node *node = node_config(CRIER_PROFILE_DEFAULT);
+
+		node->runs_already = true;
+		node_file(
+			node, "/run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID_A "/config.json",
+			"{\"annotations\":{\"io.kubernetes.cri.container-name\":\"app\",\"io.kubernetes.cri.sandbox-id\":\"" SANDBOX
+			"\",\"io.kubernetes.cri.sandbox-name\":\"web\",\"io.kubernetes.cri.sandbox-namespace\":\"shop\","
+			"\"io.kubernetes.cri.sandbox-uid\":\"" POD_UID "\"}}");
+		node_start(node, true);
+		feed_exec(node, CG_A, PID, node->now_ns,
+			  "/bin/x"); /* its events wait for nobody: the bundle named it */
+		assert_int_equal(count_of(node, "container.snapshot"), 0);
+		if (answers)
+			mail_container(node, ID_A, "app");
+		else
+			run_until(node, node->now_ns + 500 * MS);
+		assert_string_equal(text_at(line_of(node, "container.snapshot", 0), "attribution.source"),
+				    answers ? "cri" : "oci_bundle");
+		run_until(node, node->now_ns + 5 * S);
+		assert_int_equal(count_of(node, "container.snapshot"), 1);
+		node_free(node);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +486,7 @@ int main(void)
 		cmocka_unit_test(an_invalid_record_is_lost_and_not_held),
 		cmocka_unit_test(a_full_hold_is_our_bound_not_the_runtimes_fault),
 		cmocka_unit_test(lines_of_one_queue_tell_one_wait),
+		cmocka_unit_test(a_snapshot_waits_for_the_answer_but_not_for_ever),
 	};
 
 	return cmocka_run_group_tests_name("pipeline_odd", tests, NULL, NULL);
