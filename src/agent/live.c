@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -65,11 +66,37 @@ static int read_file(const char *path, char *buf, size_t cap, size_t *ret_len)
 	return 0;
 }
 
+static bool is_bundle_config(const char *path)
+{
+	return crier_slice_ends(crier_slice_of(path), CRIER_SLICE("/config.json"));
+}
+
+/*
+ * An OCI config holds the container's environment and arguments: secrets that neither the pipeline nor a recording has any
+ * use for. Only the annotations are handed on.
+ */
+static int keep_annotations(char *buf, size_t cap, size_t *len)
+{
+	json_t *root = json_loadb(buf, *len, JSON_ALLOW_NUL, NULL);
+	json_t *annotations = json_object_get(root, "annotations");
+	json_t *kept = annotations ? json_pack("{s:O}", "annotations", annotations) : NULL;
+	size_t size = kept ? json_dumpb(kept, buf, cap, JSON_COMPACT) : 0;
+
+	json_decref(kept);
+	json_decref(root);
+	if (size == 0 || size > cap)
+		return -EBADMSG;
+	*len = size;
+	return 0;
+}
+
 static int live_read(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len)
 {
 	size_t len = 0;
 	int r = read_file(path, buf, cap, &len);
 
+	if (r == 0 && is_bundle_config(path))
+		r = keep_annotations(buf, cap, &len);
 	record_lookup(ctx, CRIER_LOOKUP_READ, path, r, buf, len);
 	*ret_len = len;
 	return r;

@@ -253,20 +253,29 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 	crier_life_schedule(p, life);
 }
 
+struct slot_search {
+	struct crier_pipeline *p;
+	const struct crier_container *next;
+};
+
+static bool finish_predecessor(void *ctx, struct crier_container *container)
+{
+	struct slot_search *search = ctx;
+	struct crier_life *life = container->life;
+
+	if (life && life->dying_until_ns && container != search->next &&
+	    container->pod == search->next->pod && crier_slice_equal(container->name, search->next->name))
+		crier_death_finish(search->p, life);
+	return true;
+}
+
+/* Over the index and not the busy list: whoever ticks or goes through that list may have taken the predecessor off it. */
 void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *next)
 {
-	const struct crier_container *container = next->container;
+	struct slot_search search = {p, next->container};
 
-	if (!container->pod || !container->name.len)
-		return;
-	crier_list_each(item, following, &p->busy)
-	{
-		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
-
-		if (life != next && life->dying_until_ns && life->container->pod == container->pod &&
-		    crier_slice_equal(life->container->name, container->name))
-			crier_death_finish(p, life);
-	}
+	if (next->container->pod && next->container->name.len)
+		crier_index_each(p->index, finish_predecessor, &search);
 }
 
 static bool was_told_before(const struct crier_pipeline *p, const char *id)

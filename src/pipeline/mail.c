@@ -273,10 +273,14 @@ static void mail_down(struct crier_pipeline *p, const struct crier_meta_message 
 		p, "cri", "down", message->error,
 		CRIER_SLICE(
 			"events go on with container id, pod uid and what the bundle says; check the runtime and --cri-socket"));
-	crier_list_each(item, next, &p->busy)
-	{
-		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
+	struct crier_list todo;
 
+	crier_list_move(&todo, &p->busy);
+	while (!crier_list_is_empty(&todo)) {
+		struct crier_life *life = crier_container_of(todo.next, struct crier_life, busy);
+
+		crier_list_remove(&life->busy);
+		crier_list_append(&p->busy, &life->busy);
 		if (life->dying_until_ns)
 			crier_death_finish(p, life);
 		else if (life->hold_until_ns && crier_container_is_identified(life->container))

@@ -213,10 +213,15 @@ static void tick_lives(struct crier_pipeline *p)
 
 	if (p->now_ns < p->busy_due_ns)
 		return;
-	crier_list_each(item, next, &p->busy)
-	{
-		struct crier_life *life = crier_container_of(item, struct crier_life, busy);
+	struct crier_list todo;
 
+	/* A life may end another one: each is taken off a list of its own, where that other may be taken off too. */
+	crier_list_move(&todo, &p->busy);
+	while (!crier_list_is_empty(&todo)) {
+		struct crier_life *life = crier_container_of(todo.next, struct crier_life, busy);
+
+		crier_list_remove(&life->busy);
+		crier_list_append(&p->busy, &life->busy);
 		if (p->now_ns >= life->due_ns)
 			crier_life_tick(p, life);
 	}
@@ -300,9 +305,12 @@ static void reload(struct crier_pipeline *p, struct crier_slice json)
 	const struct crier_config *before = p->config;
 	struct crier_err err = {0};
 
-	if (!config)
+	if (!config || crier_config_init(config) < 0) {
+		free(config);
 		return;
+	}
 	if (crier_config_from_json(config, json.ptr, json.len, &err) < 0) {
+		crier_config_done(config);
 		free(config);
 		return; /* the loop validated it; a recording that is damaged here keeps the old one */
 	}

@@ -20,6 +20,7 @@ LIBRARIES = {
         "src/schema*.c",
         "src/state.c",
         "src/agent/agent.c",  # reload and ready messages to the pipeline
+        "src/agent/live.c",  # only the annotations of an OCI config leave the look-up
         "src/agent/start.c",
         "src/pipeline/life.c",  # the OCI bundle
         "src/pipeline/start.c",  # the start record

@@ -434,6 +434,29 @@ static void lines_of_one_queue_tell_one_wait(void **state)
 	node_free(node);
 }
 
+static void a_restart_may_end_its_predecessor_within_a_tick(void **state)
+{
+	struct node *node = node_config(CRIER_PROFILE_DEFAULT);
+
+	(void)state;
+	node->config.exit_wait_ms = 5000; /* the predecessor still waits when the successor's hold is over */
+	node_file(
+		node, "/run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID_B "/config.json",
+		"{\"annotations\":{\"io.kubernetes.cri.container-name\":\"app\",\"io.kubernetes.cri.sandbox-id\":\"" SANDBOX
+		"\",\"io.kubernetes.cri.sandbox-name\":\"cart-7d9f8b6c5-x2x4k\",\"io.kubernetes.cri.sandbox-namespace\":"
+		"\"shop\",\"io.kubernetes.cri.sandbox-uid\":\"" POD_UID "\"}}");
+	node_start(node, true);
+	run_container(node, CG_A, ID_A, "app", PID);
+	feed_mkdir(node, CG_B, CG_POD, ID_B);
+	feed_ns_init_exec(node, CG_B, PID + 1, node->now_ns, "/bin/app");
+	feed_executed_exit(node, CG_A, PID, 1000 * S, 1 << 8, 0);
+	run_until(node, node->now_ns + 1 * S);
+	assert_string_equal(text_at(line_of(node, "container.started", 1), "data.previous.container_id"),
+			    ID_A);
+	assert_int_equal(count_of(node, "container.exited"), 1);
+	node_free(node);
+}
+
 static void a_snapshot_waits_for_the_answer_but_not_for_ever(void **state)
 {
 	(void)state;
@@ -486,6 +509,7 @@ int main(void)
 		cmocka_unit_test(an_invalid_record_is_lost_and_not_held),
 		cmocka_unit_test(a_full_hold_is_our_bound_not_the_runtimes_fault),
 		cmocka_unit_test(lines_of_one_queue_tell_one_wait),
+		cmocka_unit_test(a_restart_may_end_its_predecessor_within_a_tick),
 		cmocka_unit_test(a_snapshot_waits_for_the_answer_but_not_for_ever),
 	};
 

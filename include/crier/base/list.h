@@ -36,6 +36,17 @@ static inline void crier_list_remove(struct crier_list *item)
 	item->prev = item->next = item;
 }
 
+/** All items of `from` become those of `to`, whatever that was; `from` is empty then. */
+static inline void crier_list_move(struct crier_list *to, struct crier_list *from)
+{
+	crier_list_init(to);
+	if (crier_list_is_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	crier_list_init(from);
+}
+
 #define crier_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /** Safe against removal of `pos` inside the loop. */
