@@ -261,7 +261,13 @@ bool crier_text_number(struct crier_slice text, const char *key, uint64_t *ret_v
 bool crier_read_file(struct crier_pipeline *p, const char *root, const char *cgroup_path, const char *file,
 		     struct crier_slice *ret_text);
 
+/* start.c: the text of a key, absent when it is none; dies with the object */
+struct json_t;
+struct crier_slice crier_json_text(struct json_t *object, const char *key);
+
 /* output.c */
+/** What a limit on this cgroup bounds. */
+enum crier_limit_level crier_level_of(const struct crier_cgroup *cgroup);
 /** @return the line's number, or CRIER_UNKNOWN_U64 when it was filtered or could not leave */
 uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring,
 		      bool made_here);

@@ -226,29 +226,21 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 
 /* ---- the OCI bundle: on disk before the container's first process ---- */
 
-static struct crier_slice json_text(json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
-
-	return json_is_string(value)
-		       ? (struct crier_slice){json_string_value(value), json_string_length(value)}
-		       : CRIER_SLICE_NONE;
-}
-
 static void merge_bundle(struct crier_pipeline *p, struct crier_life *life, json_t *annotations)
 {
 	struct crier_meta_message *message = &p->message;
 	struct crier_container *container = life->container;
-	struct crier_slice type = json_text(annotations, "io.kubernetes.cri.container-type");
+	struct crier_slice type = crier_json_text(annotations, "io.kubernetes.cri.container-type");
 
 	crier_meta_clear(message);
 	message->container.id = crier_slice_of(container->id);
-	message->container.sandbox_id = json_text(annotations, "io.kubernetes.cri.sandbox-id");
-	message->container.name = json_text(annotations, "io.kubernetes.cri.container-name");
-	message->container.image = json_text(annotations, "io.kubernetes.cri.image-name");
-	message->container.pod_name = json_text(annotations, "io.kubernetes.cri.sandbox-name");
-	message->container.pod_namespace = json_text(annotations, "io.kubernetes.cri.sandbox-namespace");
-	message->container.pod_uid = json_text(annotations, "io.kubernetes.cri.sandbox-uid");
+	message->container.sandbox_id = crier_json_text(annotations, "io.kubernetes.cri.sandbox-id");
+	message->container.name = crier_json_text(annotations, "io.kubernetes.cri.container-name");
+	message->container.image = crier_json_text(annotations, "io.kubernetes.cri.image-name");
+	message->container.pod_name = crier_json_text(annotations, "io.kubernetes.cri.sandbox-name");
+	message->container.pod_namespace =
+		crier_json_text(annotations, "io.kubernetes.cri.sandbox-namespace");
+	message->container.pod_uid = crier_json_text(annotations, "io.kubernetes.cri.sandbox-uid");
 	message->pod.sandbox_id = message->container.sandbox_id;
 	message->pod.name = message->container.pod_name;
 	message->pod.namespace_ = message->container.pod_namespace;

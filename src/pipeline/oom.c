@@ -105,18 +105,6 @@ static struct verdict find_limit(const struct crier_pipeline *p, const struct cr
 	return verdict;
 }
 
-static enum crier_limit_level level_of(const struct crier_cgroup *cgroup)
-{
-	switch (cgroup->kind) {
-	case CRIER_CGROUP_KIND_CONTAINER:
-	case CRIER_CGROUP_KIND_NESTED: return CRIER_LEVEL_CONTAINER;
-	case CRIER_CGROUP_KIND_POD: return CRIER_LEVEL_POD;
-	case CRIER_CGROUP_KIND_QOS: return CRIER_LEVEL_QOS;
-	case CRIER_CGROUP_KIND_KUBEPODS: return CRIER_LEVEL_KUBEPODS;
-	default: return CRIER_LEVEL_OTHER;
-	}
-}
-
 /* By id in the memory hierarchy; else by position: the two hierarchies are filled in parallel. */
 static const struct crier_cgroup *limit_cgroup(struct crier_pipeline *p, const struct verdict *verdict,
 					       const struct crier_subject *subject)
@@ -204,7 +192,7 @@ static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data,
 	data->limit.cgroup.id = level->cgroup_id;
 	data->limit.cgroup.version = p->start.layout.memory_is_v2 ? 2 : 1;
 	if (cgroup && cgroup->path) {
-		data->limit.level = (uint8_t)level_of(cgroup);
+		data->limit.level = (uint8_t)crier_level_of(cgroup);
 		crier_copy_str(path, path_cap, (struct crier_slice){cgroup->path, cgroup->path_len});
 	} else if (!subject->container && !subject->pod) {
 		/* every cgroup of a pod is in the tables: what is not, and held no container, is another's */

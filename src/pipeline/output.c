@@ -36,6 +36,18 @@ bool crier_is_containers(const struct crier_cgroup *cgroup)
 	       (cgroup->kind == CRIER_CGROUP_KIND_CONTAINER || cgroup->kind == CRIER_CGROUP_KIND_NESTED);
 }
 
+enum crier_limit_level crier_level_of(const struct crier_cgroup *cgroup)
+{
+	switch (cgroup->kind) {
+	case CRIER_CGROUP_KIND_CONTAINER:
+	case CRIER_CGROUP_KIND_NESTED: return CRIER_LEVEL_CONTAINER;
+	case CRIER_CGROUP_KIND_POD: return CRIER_LEVEL_POD;
+	case CRIER_CGROUP_KIND_QOS: return CRIER_LEVEL_QOS;
+	case CRIER_CGROUP_KIND_KUBEPODS: return CRIER_LEVEL_KUBEPODS;
+	default: return CRIER_LEVEL_OTHER;
+	}
+}
+
 void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 			    const struct crier_subject *subject, uint64_t wait_ns)
 {

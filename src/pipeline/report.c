@@ -4,15 +4,6 @@
 
 #include <jansson.h>
 
-static struct crier_slice json_text(json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
-
-	return json_is_string(value)
-		       ? (struct crier_slice){json_string_value(value), json_string_length(value)}
-		       : CRIER_SLICE_NONE;
-}
-
 static uint64_t tell(struct crier_pipeline *p, enum crier_type type, const void *data, uint8_t severity)
 {
 	struct crier_event event;
@@ -51,17 +42,17 @@ void crier_report_start(struct crier_pipeline *p, struct crier_slice json)
 		json_t *item = json_array_get(hooks, i);
 
 		choices[data.hook_count++] = (struct crier_hook_choice){
-			.event = json_text(item, "event").ptr,
-			.chosen = json_text(item, "chosen"),
-			.refused = json_text(item, "refused"),
+			.event = crier_json_text(item, "event").ptr,
+			.chosen = crier_json_text(item, "chosen"),
+			.refused = crier_json_text(item, "refused"),
 		};
 	}
 	data.degraded = notes;
 	for (size_t i = 0; i < json_array_size(degraded) && i < DEGRADED_MAX; i++) {
 		json_t *item = json_array_get(degraded, i);
 
-		notes[data.degraded_count++] =
-			(struct crier_degraded){json_text(item, "what"), json_text(item, "remedy")};
+		notes[data.degraded_count++] = (struct crier_degraded){crier_json_text(item, "what"),
+								       crier_json_text(item, "remedy")};
 	}
 	if (start->previous_instance[0]) {
 		uint64_t started_at = start->boottime_ns + start->unix_offset_ns;
@@ -100,13 +91,13 @@ void crier_report_health_json(struct crier_pipeline *p, struct crier_slice json)
 {
 	static const char *const states[] = {"ok", "degraded", "down"};
 	json_t *root = json_loadb(json.ptr, json.len, 0, NULL);
-	struct crier_slice state = json_text(root, "state");
-	struct crier_slice component = json_text(root, "component");
+	struct crier_slice state = crier_json_text(root, "state");
+	struct crier_slice component = crier_json_text(root, "component");
 
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(states) && component.ptr; i++)
 		if (crier_slice_equal(state, crier_slice_of(states[i])))
-			crier_report_health(p, component.ptr, states[i], json_text(root, "reason"),
-					    json_text(root, "remedy"));
+			crier_report_health(p, component.ptr, states[i], crier_json_text(root, "reason"),
+					    crier_json_text(root, "remedy"));
 	json_decref(root);
 }
 
@@ -287,7 +278,7 @@ void crier_report_stop(struct crier_pipeline *p, struct crier_slice json)
 	settle_accounts(p);
 	crier_report_losses(p);
 	crier_data_init(CRIER_TYPE_AGENT_STOP, &data);
-	data.reason = json_text(root, "reason");
+	data.reason = crier_json_text(root, "reason");
 	data.uptime_ms = (p->now_ns - p->start.boottime_ns) / MS_NS;
 	count_class(p, CRIER_CLASS_BULK, &data.bulk);
 	count_class(p, CRIER_CLASS_CRITICAL, &data.critical);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The START input: everything that is set once per run, as JSON, so that a recording can be read by a person. */
-#include "crier/pipeline.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -33,6 +33,15 @@ static int get_text(json_t *root, const char *key, char *dst, size_t cap)
 		return -EINVAL;
 	memcpy(dst, json_string_value(value), json_string_length(value) + 1);
 	return 0;
+}
+
+struct crier_slice crier_json_text(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	return json_is_string(value)
+		       ? (struct crier_slice){json_string_value(value), json_string_length(value)}
+		       : CRIER_SLICE_NONE;
 }
 
 static json_t *layout_to_json(const struct crier_cgroup_layout *layout)

@@ -187,18 +187,6 @@ static void watch_psi(struct crier_pipeline *p, struct crier_life *life, bool on
 	p->host.watch_pressure(p->host.ctx, life->cgroup->id, path, on);
 }
 
-static enum crier_limit_level level_of(const struct crier_cgroup *owner)
-{
-	switch (owner->kind) {
-	case CRIER_CGROUP_KIND_CONTAINER:
-	case CRIER_CGROUP_KIND_NESTED: return CRIER_LEVEL_CONTAINER;
-	case CRIER_CGROUP_KIND_POD: return CRIER_LEVEL_POD;
-	case CRIER_CGROUP_KIND_QOS: return CRIER_LEVEL_QOS;
-	case CRIER_CGROUP_KIND_KUBEPODS: return CRIER_LEVEL_KUBEPODS;
-	default: return CRIER_LEVEL_OTHER;
-	}
-}
-
 static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, const struct crier_cgroup *owner,
 			  const struct crier_pressure_sample *sample,
 			  const struct crier_pressure_verdict *verdict)
@@ -216,7 +204,7 @@ static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, con
 	data.working_set_bytes = sample->working_set_bytes;
 	data.usage_bytes = sample->usage_bytes;
 	data.limit.bytes = sample->limit_bytes;
-	data.limit.level = (uint8_t)level_of(owner);
+	data.limit.level = (uint8_t)crier_level_of(owner);
 	data.limit.cgroup.id = owner->memory_id ? owner->memory_id : CRIER_UNKNOWN_U64;
 	data.limit.cgroup.path = (struct crier_slice){owner->path, owner->path_len};
 	data.limit.cgroup.version = p->start.layout.memory_is_v2 ? 2 : 1;
