@@ -35,12 +35,14 @@ enum crier_cri_method {
 const char *crier_cri_method_path(enum crier_cri_method method);
 
 /**
- * The request of a method; statuses are asked verbosely (pid, cgroup path).
+ * The request of a method.
  * @param id  what is asked for; statuses only
+ * @param verbose  statuses only: with the init's pid. containerd asks a sandbox's shim for it, and the shim answers
+ *                 nobody while it makes a container (some 20 ms), so a pod is asked about without where its pid is no matter
  * @param buf  at least CRIER_CRI_ID_MAX + 16 bytes
  * @return 0 or -EINVAL (id empty or longer than CRIER_CRI_ID_MAX)
  */
-int crier_cri_request(enum crier_cri_method method, struct crier_slice id,
+int crier_cri_request(enum crier_cri_method method, struct crier_slice id, bool verbose,
 		      struct crier_buf *buf) crier_must_check;
 
 /* Owns what the slices of a converted message point into. One thread at a time. */

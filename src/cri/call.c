@@ -78,13 +78,14 @@ static int start_batch(struct crier_cri_call *call, grpc_byte_buffer *request)
 }
 
 int crier_cri_call_start(struct crier_cri_call *call, grpc_channel *channel, grpc_completion_queue *cq,
-			 enum crier_cri_method method, struct crier_slice id, uint32_t timeout_ms)
+			 enum crier_cri_method method, struct crier_slice id, bool verbose,
+			 uint32_t timeout_ms)
 {
 	char storage[CRIER_CRI_ID_MAX + 16];
 	struct crier_buf request;
 
 	crier_buf_init(&request, storage, sizeof(storage));
-	int r = crier_cri_request(method, id, &request);
+	int r = crier_cri_request(method, id, verbose, &request);
 
 	if (r < 0)
 		return r;

@@ -21,11 +21,11 @@ struct crier_cri_call {
 grpc_channel *crier_cri_channel(const char *socket, uint32_t receive_max_bytes);
 
 /**
- * Start; the call must be idle. Its address is the tag.
+ * Start; the call must be idle. Its address is the tag. For `verbose` see crier_cri_request().
  * @return 0 or -errno, and then nothing will come back
  */
 int crier_cri_call_start(struct crier_cri_call *call, grpc_channel *channel, grpc_completion_queue *cq,
-			 enum crier_cri_method method, struct crier_slice id,
+			 enum crier_cri_method method, struct crier_slice id, bool verbose,
 			 uint32_t timeout_ms) crier_must_check;
 
 /**

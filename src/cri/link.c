@@ -40,7 +40,7 @@ static void down(struct crier_cri *cri, enum crier_cri_fault fault, struct crier
 
 static void ask(struct crier_cri *cri, enum crier_cri_method method)
 {
-	if (crier_cri_call_start(&cri->control, cri->channel, cri->cq, method, CRIER_SLICE_NONE,
+	if (crier_cri_call_start(&cri->control, cri->channel, cri->cq, method, CRIER_SLICE_NONE, false,
 				 cri->options.timeout_ms) < 0)
 		down(cri, CRIER_CRI_FAULT_BROKEN, CRIER_SLICE("the call could not be started"));
 }

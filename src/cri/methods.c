@@ -36,7 +36,8 @@ static int put(struct crier_buf *buf, const ProtobufCMessage *request)
 	return buf->overflow ? -EINVAL : 0;
 }
 
-int crier_cri_request(enum crier_cri_method method, struct crier_slice id, struct crier_buf *buf)
+int crier_cri_request(enum crier_cri_method method, struct crier_slice id, bool verbose,
+		      struct crier_buf *buf)
 {
 	ProtobufCBinaryData name = {id.len, (uint8_t *)id.ptr};
 
@@ -47,14 +48,14 @@ int crier_cri_request(enum crier_cri_method method, struct crier_slice id, struc
 		Runtime__V1__ContainerStatusRequest request = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
 
 		request.container_id = name;
-		request.verbose = 1;
+		request.verbose = verbose;
 		return put(buf, &request.base);
 	}
 	if (method == CRIER_CRI_POD_STATUS) {
 		Runtime__V1__PodSandboxStatusRequest request = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
 
 		request.pod_sandbox_id = name;
-		request.verbose = 1;
+		request.verbose = verbose;
 		return put(buf, &request.base);
 	}
 	return 0; /* the other requests have no field that crier sets */

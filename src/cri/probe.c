@@ -27,7 +27,7 @@ static uint32_t left_ms(const struct probe *probe)
 static bool ask(struct probe *probe, enum crier_cri_method method, uint32_t timeout_ms)
 {
 	crier_cri_call_reset(&probe->call);
-	if (crier_cri_call_start(&probe->call, probe->channel, probe->cq, method, CRIER_SLICE_NONE,
+	if (crier_cri_call_start(&probe->call, probe->channel, probe->cq, method, CRIER_SLICE_NONE, false,
 				 timeout_ms) < 0)
 		return false;
 	grpc_completion_queue_next(probe->cq, gpr_inf_future(GPR_CLOCK_MONOTONIC),

@@ -56,8 +56,10 @@ static const char *word_of(enum crier_meta_status status)
 static bool start(struct crier_cri *cri, struct crier_cri_slot *slot, enum crier_cri_method method,
 		  struct crier_slice id)
 {
+	bool verbose = slot->stage != CRIER_CRI_ASK_POD_OF;
+
 	crier_cri_call_reset(&slot->call);
-	return crier_cri_call_start(&slot->call, cri->channel, cri->cq, method, id,
+	return crier_cri_call_start(&slot->call, cri->channel, cri->cq, method, id, verbose,
 				    cri->options.timeout_ms) == 0;
 }
 
@@ -118,6 +120,25 @@ static int convert_pod(struct crier_cri *cri, const grpc_slice *answer, struct c
 	return r == 0 && !crier_slice_equal(cri->pod_message.pod.sandbox_id, id) ? -1 : r;
 }
 
+/* What kubelet gave as the pod's cgroup: "slice:prefix:id" and "/parent/id" both begin with it. */
+static struct crier_slice parent_of(struct crier_slice cgroups_path)
+{
+	const char *colon = memchr(cgroups_path.ptr, ':', cgroups_path.len);
+	const char *slash = memrchr(cgroups_path.ptr, '/', cgroups_path.len);
+	const char *end = colon ? colon : slash;
+
+	return end ? (struct crier_slice){cgroups_path.ptr, (size_t)(end - cgroups_path.ptr)}
+		   : CRIER_SLICE_NONE;
+}
+
+/* A pod that is asked about for its container's sake comes without its verbose part; the container knows the parent too. */
+static void attach_pod(struct crier_cri *cri)
+{
+	cri->message.pod = cri->pod_message.pod;
+	if (!cri->message.pod.cgroup_parent.len && cri->message.container.cgroups_path.len)
+		cri->message.pod.cgroup_parent = parent_of(cri->message.container.cgroups_path);
+}
+
 /* The answer is about the container that was asked for, and in cri->message. */
 static void container_known(struct crier_cri *cri, struct crier_cri_slot *slot, grpc_slice *answer)
 {
@@ -125,16 +146,14 @@ static void container_known(struct crier_cri *cri, struct crier_cri_slot *slot, 
 	bool wanted = slot->query.with_pod && sandbox_id.len && sandbox_id.len <= CRIER_CRI_ID_MAX;
 
 	if (wanted && !recall(cri, sandbox_id)) {
-		if (start(cri, slot, CRIER_CRI_POD_STATUS, sandbox_id)) {
-			slot->stage = CRIER_CRI_ASK_POD_OF;
-			slot->container = *answer;
-			*answer = grpc_empty_slice();
+		slot->stage = CRIER_CRI_ASK_POD_OF;
+		slot->container = grpc_slice_ref(*answer);
+		if (start(cri, slot, CRIER_CRI_POD_STATUS, sandbox_id))
 			return;
-		}
 		wanted = false;
 	}
 	if (wanted)
-		cri->message.pod = cri->pod_message.pod;
+		attach_pod(cri);
 	crier_cri_deliver(cri, &cri->message);
 	release(slot);
 }
@@ -193,7 +212,7 @@ static void pod_of_finished(struct crier_cri *cri, struct crier_cri_slot *slot)
 	if (crier_cri_call_answer(&slot->call, &answer) == 0 &&
 	    convert_pod(cri, &answer, cri->message.container.sandbox_id) == 0) {
 		remember(cri, &cri->pod_message);
-		cri->message.pod = cri->pod_message.pod;
+		attach_pod(cri);
 	}
 	crier_cri_deliver(cri, &cri->message);
 	grpc_slice_unref(answer);

@@ -33,7 +33,7 @@ void crier_cri_reconcile_abort(struct crier_cri *cri)
 
 static void ask(struct crier_cri *cri, enum crier_cri_method method)
 {
-	if (crier_cri_call_start(&cri->control, cri->channel, cri->cq, method, CRIER_SLICE_NONE,
+	if (crier_cri_call_start(&cri->control, cri->channel, cri->cq, method, CRIER_SLICE_NONE, false,
 				 cri->options.timeout_ms) < 0)
 		crier_cri_reconcile_abort(cri);
 }

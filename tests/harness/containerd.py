@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import image
+from harness import image, proc
 
 NAMESPACE = "k8s.io"
 SHIM_SOCKETS = Path("/run/containerd/s")
@@ -140,7 +140,7 @@ class Containerd:
 
     def pause(self) -> None:
         """Freezes the daemon (its containers run on): a runtime that accepts calls and answers none."""
-        os.kill(self.pid(), signal.SIGSTOP)
+        proc.freeze(self.pid())
 
     def resume(self) -> None:
         os.kill(self.pid(), signal.SIGCONT)

@@ -3,8 +3,21 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from pathlib import Path
+
+
+def freeze(pid: int, seconds: float = 5) -> None:
+    """SIGSTOP, and waits until every thread stands still: one that runs on another CPU may answer a last call."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+        if set(states) == {"T"}:
+            return
+        time.sleep(0.001)
+    raise RuntimeError(f"process {pid}: not stopped after {seconds} s")
 
 
 def wait_executed(pid: int, name: bytes, seconds: float = 5) -> None:

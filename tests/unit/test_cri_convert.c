@@ -304,13 +304,15 @@ static void requests_are_what_a_runtime_expects(void **state)
 {
 	static const struct {
 		enum crier_cri_method method;
+		bool verbose;
 		const char *bytes;
 		size_t len;
 	} rows[] = {
-		{CRIER_CRI_VERSION, "", 0},
-		{CRIER_CRI_LIST_PODS, "", 0},
-		{CRIER_CRI_CONTAINER_STATUS, "\12\3abc\20\1", 7},
-		{CRIER_CRI_POD_STATUS, "\12\3abc\20\1", 7},
+		{CRIER_CRI_VERSION, true, "", 0},
+		{CRIER_CRI_LIST_PODS, true, "", 0},
+		{CRIER_CRI_CONTAINER_STATUS, true, "\12\3abc\20\1", 7},
+		{CRIER_CRI_POD_STATUS, true, "\12\3abc\20\1", 7},
+		{CRIER_CRI_POD_STATUS, false, "\12\3abc", 5},
 	};
 	char storage[CRIER_CRI_ID_MAX + 16], longest[CRIER_CRI_ID_MAX + 1];
 	struct crier_buf buf;
@@ -318,19 +320,20 @@ static void requests_are_what_a_runtime_expects(void **state)
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
 		crier_buf_init(&buf, storage, sizeof(storage));
-		assert_int_equal(crier_cri_request(rows[i].method, CRIER_SLICE("abc"), &buf), 0);
+		assert_int_equal(crier_cri_request(rows[i].method, CRIER_SLICE("abc"), rows[i].verbose, &buf),
+				 0);
 		assert_int_equal(buf.len, rows[i].len);
 		assert_memory_equal(buf.data, rows[i].bytes, rows[i].len);
 	}
 	memset(longest, 'x', sizeof(longest));
 	crier_buf_init(&buf, storage, sizeof(storage));
 	assert_int_equal(crier_cri_request(CRIER_CRI_POD_STATUS,
-					   (struct crier_slice){longest, CRIER_CRI_ID_MAX}, &buf),
+					   (struct crier_slice){longest, CRIER_CRI_ID_MAX}, true, &buf),
 			 0);
-	assert_int_equal(
-		crier_cri_request(CRIER_CRI_POD_STATUS, (struct crier_slice){longest, sizeof(longest)}, &buf),
-		-EINVAL);
-	assert_int_equal(crier_cri_request(CRIER_CRI_CONTAINER_STATUS, CRIER_SLICE(""), &buf), -EINVAL);
+	assert_int_equal(crier_cri_request(CRIER_CRI_POD_STATUS,
+					   (struct crier_slice){longest, sizeof(longest)}, true, &buf),
+			 -EINVAL);
+	assert_int_equal(crier_cri_request(CRIER_CRI_CONTAINER_STATUS, CRIER_SLICE(""), true, &buf), -EINVAL);
 }
 
 static void only_reading_methods_can_be_named(void **state)
