@@ -59,9 +59,11 @@ class Timeout(AssertionError):
 
 
 class Crier:
-    """A running `crier run` (or another verb that writes lines)."""
+    """A running `crier run` (or another verb that writes lines). Stamped: the time of each line's arrival is kept."""
 
-    def __init__(self, folder: Path, *flags: str, verb: Sequence[str] = ("run",), read: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, verb: Sequence[str] = ("run",), read: bool = True, stamped: bool = False
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.lines: list[Line] = []
         self.out, self.err = folder / "stdout", folder / "stderr"
@@ -71,6 +73,17 @@ class Crier:
             self.command += ["--state-file", str(folder / "state.json")]
         with open(self.err, "ab") as err:
             self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=err, start_new_session=True)
+        assert self.process.stdout is not None
+        self._pipe = self.process.stdout
+        self._stamps: Path | None = None
+        if stamped:
+            self._stamps = folder / "stamps"
+            command = ["/usr/bin/python3", str(Path(__file__).with_name("stamp.py")), str(self._stamps)]
+            # A process of its own: threads of this one would wait for its interpreter's lock.
+            self._stamper = subprocess.Popen(command, stdin=self._pipe, stdout=subprocess.PIPE, start_new_session=True)
+            self._pipe.close()
+            assert self._stamper.stdout is not None
+            self._pipe = self._stamper.stdout
         self.out.touch()
         self._parsed = 0
         self._dropped = False
@@ -84,13 +97,12 @@ class Crier:
     # Reading. The thread only copies the pipe to the file, so that a slow test never stalls crier's stdout.
 
     def _copy(self) -> None:
-        assert self.process.stdout is not None
-        pipe = self.process.stdout.fileno()
+        pipe = self._pipe.fileno()
         with open(self.out, "wb", buffering=0) as file:
             while True:
                 self._gate.wait()
                 if self._dropped or not (data := os.read(pipe, 1 << 16)):
-                    self.process.stdout.close()
+                    self._pipe.close()
                     break
                 file.write(data)
                 with self._news:
@@ -118,6 +130,19 @@ class Crier:
         self._parsed += end
         self.lines.extend(rules.parse(raw) for raw in data[:end].split(b"\n")[:-1])
         return self.lines
+
+    def arrivals(self) -> list[int]:
+        """For each line so far, when its last byte was read from crier's stdout: CLOCK_BOOTTIME, nanoseconds."""
+        assert self._stamps is not None, "this crier's lines are not stamped"
+        self.poll()
+        chunks = [tuple(map(int, row.split())) for row in self._stamps.read_text(encoding="ascii").splitlines()]
+        result, at, end = [], 0, 0
+        for line in self.lines:
+            end += len(line.raw) + 1
+            while chunks[at][0] < end:
+                at += 1
+            result.append(chunks[at][1])
+        return result
 
     # Waiting and asking
 
@@ -215,6 +240,8 @@ class Crier:
         self.process.wait()
         self._gate.set()
         self._reader.join(10)
+        if self._stamps:
+            self._stamper.wait()  # its input has ended
 
     def __enter__(self) -> Crier:
         return self

@@ -77,11 +77,16 @@ class Container:
         (pod.log_folder / spec.name).mkdir(exist_ok=True)
         return config
 
-    def start(self) -> Container:
+    def launch(self) -> Container:
+        """Started, and nothing waited for: it may have ended already."""
         self._cri.call("StartContainer", container_id=self.id)
         # kubelet links the log under /var/log/containers right after the start.
         name = f"{self.pod.name}_{self.pod.namespace}_{self.spec.name}-{self.id}.log"
         (self.pod.node.logs / "containers" / name).symlink_to(self.pod.log_folder / self.log_path)
+        return self
+
+    def start(self) -> Container:
+        self.launch()
         # 0 if it has ended already.
         self.pid = self._cri.container_pid(self.id)
         if self.pid:

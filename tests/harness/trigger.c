@@ -335,6 +335,77 @@ static int weirdname(void)
 	return 0;
 }
 
+// Field 22 of /proc/self/stat: the start in clock ticks since boot; after the name, which may hold anything.
+static unsigned long long own_start_ticks(void)
+{
+	unsigned long long ticks = 0;
+	char text[1024], *at;
+	int fd = open("/proc/self/stat", O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at)
+		sscanf(at, "%llu", &ticks);
+	return ticks;
+}
+
+// A process of a life takes a name of its own and tells who it is; "ROLE" + "TOKEN" is its comm from then on.
+static void life_begin(const char *role, const char *token)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%s%s", role, token);
+	prctl(PR_SET_NAME, name);
+	dprintf(STDOUT_FILENO, "life %s %d %llu\n", name, (int)getpid(), own_start_ticks());
+}
+
+// life TOKEN MS CODE [oom]: one whole life whose every event can be told from those of all other lives. Child a executes,
+// b allocates, c is killed by its parent; init lives for MS, then exits with CODE or eats until the kernel kills it.
+static int life(const char *token, double ms, int code, int dies_of_memory)
+{
+	double end = now() + ms / 1000;
+	char text[16], byte;
+	int ready[2];
+	pid_t killed;
+
+	life_begin("i", token);
+	snprintf(text, sizeof(text), "%d", code + 1);
+	if (fork() == 0) {
+		execl(SELF, SELF, "life-child", token, text, (char *)NULL);
+		_exit(127);
+	}
+	if (fork() == 0) {
+		life_begin("b", token);
+		memset(mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, MIB);
+		_exit(code + 2);
+	}
+	if (pipe(ready) != 0)
+		return 126;
+	killed = fork();
+	if (killed == 0) {
+		life_begin("c", token);
+		if (write(ready[1], "", 1) == 1)
+			stay();
+		_exit(126);
+	}
+	if (read(ready[0], &byte, 1) == 1)
+		kill(killed, SIGUSR2);
+	reap_all();
+	if (end > now())
+		wait_seconds(end - now());
+	dprintf(STDOUT_FILENO, "life done\n");
+	if (dies_of_memory)
+		eat();
+	return code;
+}
+
 static int run_verb(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "pause";
@@ -357,6 +428,12 @@ static int run_verb(int argc, char **argv)
 	}
 	if (!strcmp(verb, "abort"))
 		return abort_in_child();
+	if (!strcmp(verb, "life") && argc > 4)
+		return life(argv[2], arg(argc, argv, 3, 0), (int)arg(argc, argv, 4, 0), argc > 5);
+	if (!strcmp(verb, "life-child") && argc > 3) {
+		life_begin("a", argv[2]);
+		return (int)arg(argc, argv, 3, 0);
+	}
 	if (!strcmp(verb, "execstorm"))
 		return execstorm((long)arg(argc, argv, 2, 1000), argc > 3 && !strcmp(argv[3], "stay"));
 	else if (!strcmp(verb, "forkbomb"))
