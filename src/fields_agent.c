@@ -55,6 +55,8 @@ static const struct crier_field last_run_fields[] = {
 	FIELDS_END,
 };
 
+static const char *const events_words[] = {"auto", "on", "off", NULL};
+
 const struct crier_field crier_agent_start_fields[] = {
 	TEXT(struct crier_data_agent_start, version, "version", 64, "crier's version."),
 	TEXT(struct crier_data_agent_start, kernel, "kernel", 128, "The kernel's release."),
@@ -63,6 +65,8 @@ const struct crier_field crier_agent_start_fields[] = {
 	GROUP("cgroup", cgroup_mode_fields, "How cgroups are set up."),
 	TEXT(struct crier_data_agent_start, cri_socket, "cri_socket", CRIER_TEXT_MAX,
 	     "The runtime's socket; absent: none."),
+	WORD(struct crier_data_agent_start, cri_events, "cri_events", events_words,
+	     "Whether the runtime's event stream was asked for; agent.health says whether it is in use."),
 	ARRAY(struct crier_data_agent_start, hooks, hook_count, "hooks", 16, struct crier_hook_choice,
 	      hook_fields, "How each kind of event is observed on this kernel."),
 	ARRAY(struct crier_data_agent_start, degraded, degraded_count, "degraded", 16, struct crier_degraded,
@@ -78,6 +82,7 @@ static const struct crier_field health_runtime_fields[] = {
 };
 
 static const char *const state_words[] = {"ok", "degraded", "down", NULL};
+static const char *const stream_words[] = {"open", "broken", "not_offered", "shared", "off", NULL};
 
 const struct crier_field crier_health_fields[] = {
 	TEXT(struct crier_data_health, component, "component", 64, "cri, kernel, sink or config."),
@@ -85,6 +90,8 @@ const struct crier_field crier_health_fields[] = {
 	TEXT(struct crier_data_health, reason, "reason", CRIER_TEXT_MAX, "Why."),
 	TEXT(struct crier_data_health, remedy, "remedy", CRIER_TEXT_MAX, "What to do."),
 	GROUP("runtime", health_runtime_fields, "Whom crier talks to."),
+	WORD(struct crier_data_health, event_stream, "event_stream", stream_words,
+	     "The runtime's event stream; shared: each event goes to one subscriber only, so it is left to the kubelet."),
 	FIELDS_END,
 };
 
@@ -111,6 +118,9 @@ static const struct crier_field cri_count_fields[] = {
 	STAT(cri_asked, "asked", "Questions put to the runtime since the start."),
 	STAT(cri_answered, "answered", "Answered."),
 	STAT(cri_missing, "missing", "Not answered, or not found."),
+	STAT(cri_events, "events", "Events of the runtime's stream that were taken."),
+	STAT(cri_events_skipped, "events_skipped",
+	     "Left out: older than the stream, or too many at once; the runtime's list made up for them."),
 	FIELDS_END,
 };
 static const struct crier_field table_count_fields[] = {

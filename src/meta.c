@@ -19,6 +19,7 @@ static const struct field runtime_fields[] = {
 	FIELD(crier_meta_runtime, 2, KIND_TEXT, version),
 	FIELD(crier_meta_runtime, 3, KIND_TEXT, api_version),
 	FIELD(crier_meta_runtime, 4, KIND_U64, ready),
+	FIELD(crier_meta_runtime, 5, KIND_COUNT, stream),
 };
 
 static const struct field pod_fields[] = {
@@ -71,6 +72,9 @@ static const struct field message_fields[] = {
 	FIELD(crier_meta_message, 6, KIND_POD, pod),
 	FIELD(crier_meta_message, 7, KIND_CONTAINER, container),
 	FIELD(crier_meta_message, 8, KIND_CUT, strings_cut),
+	FIELD(crier_meta_message, 9, KIND_COUNT, event),
+	FIELD(crier_meta_message, 10, KIND_U64, event_at_ns),
+	FIELD(crier_meta_message, 11, KIND_COUNT, skipped),
 };
 
 const struct layout crier_meta_layout = LAYOUT(message_fields);

@@ -150,6 +150,10 @@ static bool read_message(struct reader *reader, struct crier_meta_message *messa
 		return false;
 	if (message->container.state >= CRIER_STATE_COUNT)
 		message->container.state = CRIER_STATE_UNKNOWN;
+	if (message->event >= CRIER_META_EVENT_COUNT)
+		message->event = CRIER_META_EVENT_NONE;
+	if (message->runtime.stream >= CRIER_STREAM_COUNT)
+		message->runtime.stream = CRIER_STREAM_UNKNOWN;
 	return true;
 }
 

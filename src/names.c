@@ -46,9 +46,21 @@ const char *const crier_attribution_status_names[CRIER_ATTRIBUTION_COUNT + 1] = 
 };
 
 const char *const crier_source_names[CRIER_SOURCE_COUNT + 1] = {
-	[CRIER_SOURCE_CGROUP_PATH] = "cgroup_path",	[CRIER_SOURCE_PROC] = "proc",
-	[CRIER_SOURCE_LOG_DIRECTORY] = "log_directory", [CRIER_SOURCE_OCI_BUNDLE] = "oci_bundle",
-	[CRIER_SOURCE_CRI_LIST] = "cri_list",		[CRIER_SOURCE_CRI] = "cri",
+	[CRIER_SOURCE_CGROUP_PATH] = "cgroup_path",
+	[CRIER_SOURCE_PROC] = "proc",
+	[CRIER_SOURCE_LOG_DIRECTORY] = "log_directory",
+	[CRIER_SOURCE_OCI_BUNDLE] = "oci_bundle",
+	[CRIER_SOURCE_CRI_LIST] = "cri_list",
+	[CRIER_SOURCE_CRI_EVENT] = "cri_event",
+	[CRIER_SOURCE_CRI] = "cri",
+};
+
+const char *const crier_stream_names[CRIER_STREAM_COUNT + 1] = {
+	[CRIER_STREAM_OPEN] = "open",
+	[CRIER_STREAM_BROKEN] = "broken",
+	[CRIER_STREAM_NOT_OFFERED] = "not_offered",
+	[CRIER_STREAM_SHARED] = "shared",
+	[CRIER_STREAM_OFF] = "off",
 };
 
 const char *const crier_via_names[CRIER_VIA_COUNT + 1] = {

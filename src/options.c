@@ -18,6 +18,7 @@ static const char *const detail_names[] = {"auto", "full", "lean", NULL};
 static const char *const log_level_names[] = {"error", "warn", "info", "debug", NULL};
 static const char *const colour_names[] = {"auto", "always", "never", NULL};
 static const char *const label_key_names[] = {"otel", "underscore", NULL};
+const char *const crier_cri_events_names[CRIER_CRI_EVENTS_COUNT + 1] = {"auto", "on", "off", NULL};
 /* Index 0 is "none": not to be chosen. */
 static const char *const severity_names[] = {NULL, "debug", "info", "warn", "error", "fatal", NULL};
 
@@ -116,6 +117,8 @@ static const struct crier_option options[] = {
 	 .doc = "BTF file of the kernel; default: the kernel's own, /sys/kernel/btf/vmlinux."},
 	{.name = "cri-timeout", .kind = CRIER_OPTION_DURATION, AT(cri_timeout_ms), .min = 10, .max = MIN, .def = "2s",
 	 .doc = "Deadline of each call to the runtime."},
+	{.name = "cri-events", .kind = CRIER_OPTION_ENUM, AT(cri_events), .size = 4, .names = crier_cri_events_names, .def = "auto",
+	 .doc = "The runtime's event stream: auto leaves it alone where each event goes to one subscriber only (containerd 1.7)."},
 	{.name = "reconcile-interval", .kind = CRIER_OPTION_DURATION, AT(reconcile_interval_ms), .min = SEC, .max = HOUR, .def = "30s",
 	 .doc = "How often the runtime's lists are compared with what crier knows."},
 

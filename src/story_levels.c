@@ -176,6 +176,10 @@ static void put_health(struct crier_buf *buf, const struct crier_data_health *da
 		crier_story_text(buf, data->runtime_name, 64);
 		crier_buf_put_char(buf, ' ');
 		crier_story_text(buf, data->runtime_version, 64);
+		if (data->event_stream) {
+			PUT(buf, ", event stream ");
+			crier_buf_put_str(buf, data->event_stream);
+		}
 		PUT(buf, ")");
 	}
 }

@@ -38,6 +38,14 @@ enum crier_colour {
 	CRIER_COLOUR_COUNT,
 };
 
+/* Is the runtime's event stream used? */
+enum crier_cri_events {
+	CRIER_CRI_EVENTS_AUTO, /* where the runtime gives each event to every subscriber */
+	CRIER_CRI_EVENTS_ON,   /* wherever it is offered */
+	CRIER_CRI_EVENTS_OFF,
+	CRIER_CRI_EVENTS_COUNT,
+};
+
 #define CRIER_LIST_MAX 64
 /* Bounds of a config file: ConfigMaps end at 1 MiB; a value longer than a path is a mistake. */
 #define CRIER_CONFIG_FILE_MAX  (1024 * 1024)
@@ -79,6 +87,7 @@ struct crier_config {
 	char *cri_socket;	 /* NULL = discover, "none" = off */
 	char *runtime_state_dir; /* "/run/containerd": OCI bundles below it */
 	char *btf;
+	enum crier_cri_events cri_events;
 	uint64_t cri_timeout_ms, reconcile_interval_ms;
 
 	/* waiting and memory */
@@ -182,5 +191,6 @@ uint32_t crier_profile_types(enum crier_profile profile);
 uint32_t crier_profile_probes(enum crier_profile profile);
 
 extern const char *const crier_profile_names[CRIER_PROFILE_COUNT + 1];
+extern const char *const crier_cri_events_names[CRIER_CRI_EVENTS_COUNT + 1];
 
 #endif

@@ -76,6 +76,7 @@ enum crier_source {
 	CRIER_SOURCE_LOG_DIRECTORY,
 	CRIER_SOURCE_OCI_BUNDLE,
 	CRIER_SOURCE_CRI_LIST,
+	CRIER_SOURCE_CRI_EVENT,
 	CRIER_SOURCE_CRI,
 	CRIER_SOURCE_COUNT,
 };
@@ -452,6 +453,8 @@ struct crier_data_agent_start {
 	struct crier_slice cgroup_mode;	  /* "v1" "hybrid" "v2" */
 	struct crier_slice cgroup_driver; /* "cgroupfs" "systemd" */
 	struct crier_slice cri_socket;
+	const char
+		*cri_events; /* "auto" "on" "off": what was asked for; agent.health tells what came of it */
 	const struct crier_hook_choice *hooks;
 	size_t hook_count;
 	const struct crier_degraded *degraded;
@@ -470,6 +473,7 @@ struct crier_data_health {
 	const char *state;	      /* "ok" "degraded" "down" */
 	struct crier_slice reason, remedy;
 	struct crier_slice runtime_name, runtime_version;
+	const char *event_stream; /* component cri: whether the runtime's event stream is in use */
 };
 
 /* One row per class; generated = emitted + filtered + suppressed + lost + held, and held is 0 at agent.stop. */
@@ -483,7 +487,7 @@ struct crier_data_stats {
 	uint64_t lines, bytes;
 	uint64_t containers, pods, cgroups, held_events, tombstones;
 	uint64_t attribution_full, attribution_partial, attribution_none, attribution_host;
-	uint64_t cri_asked, cri_answered, cri_missing;
+	uint64_t cri_asked, cri_answered, cri_missing, cri_events, cri_events_skipped;
 	uint64_t rss_bytes, cpu_ms;
 	uint64_t records_invalid, kernel_truncated, kernel_lookup_missed, kernel_recursion_missed;
 };

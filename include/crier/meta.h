@@ -92,6 +92,7 @@ enum crier_meta_type {
 	CRIER_META_MISSING,    /* NOT_FOUND, or an answer that never came: see `status` */
 	CRIER_META_LIST_BEGIN, /* items of a reconcile follow, all with the same generation */
 	CRIER_META_LIST_END,   /* what was not named since LIST_BEGIN of this generation is gone */
+	CRIER_META_EVENT, /* something happened to `id`: see `event`; status of it and its pod as of then */
 	CRIER_META_TYPE_COUNT,
 };
 
@@ -106,23 +107,51 @@ enum crier_meta_status {
 	CRIER_META_STATUS_COUNT,
 };
 
+/* What the runtime's event stream tells. */
+enum crier_meta_event {
+	CRIER_META_EVENT_NONE = 0, /* not known to this version */
+	CRIER_META_EVENT_CREATED,
+	CRIER_META_EVENT_STARTED,
+	CRIER_META_EVENT_STOPPED,
+	CRIER_META_EVENT_DELETED,
+	CRIER_META_EVENT_COUNT,
+};
+
+/* Whether the runtime's event stream is in use. */
+enum crier_meta_stream {
+	CRIER_STREAM_UNKNOWN = 0, /* not yet known */
+	CRIER_STREAM_OPEN,
+	CRIER_STREAM_BROKEN,	  /* it ended or could not be read; it is opened again */
+	CRIER_STREAM_NOT_OFFERED, /* the runtime refused it */
+	CRIER_STREAM_SHARED,	  /* left to others: this runtime gives each event to one subscriber only */
+	CRIER_STREAM_OFF,	  /* the configuration does not want it */
+	CRIER_STREAM_COUNT,
+};
+
 struct crier_meta_runtime {
 	struct crier_slice name;	/* "containerd" */
 	struct crier_slice version;	/* "1.7.24" */
 	struct crier_slice api_version; /* "v1" */
 	uint64_t ready;			/* RuntimeReady condition */
+	uint64_t stream;		/* enum crier_meta_stream; `error` says why it is BROKEN */
 };
 
 struct crier_meta_message {
 	enum crier_meta_type type;
 	enum crier_meta_status status;
 	uint64_t generation;	  /* lists; 0 = a single answer */
-	struct crier_slice id;	  /* MISSING: what was asked for */
-	struct crier_slice error; /* MISSING, DOWN: object, cause, remedy */
+	struct crier_slice id;	  /* MISSING: what was asked for; EVENT: container or sandbox */
+	struct crier_slice error; /* MISSING, DOWN: object, cause, remedy; RUNTIME: of its stream */
 	struct crier_meta_runtime runtime;
-	struct crier_meta_pod pod; /* POD; CONTAINER: its pod when it was asked along (sandbox_id set) */
-	struct crier_meta_container container; /* CONTAINER */
+	struct crier_meta_pod
+		pod; /* POD; CONTAINER: its pod when it was asked along (sandbox_id set); EVENT */
+	struct crier_meta_container
+		container;    /* CONTAINER; EVENT: unless it is about a sandbox or a DELETED one */
 	uint64_t strings_cut; /* strings above CRIER_META_STRING_MAX that were cut while encoding */
+	uint64_t event;	      /* EVENT: enum crier_meta_event */
+	uint64_t event_at_ns; /* EVENT: unix time, by the runtime's clock */
+	uint64_t
+		skipped; /* LIST_END: stream events left out since the last one; what they told is in the list */
 };
 
 /** All fields unknown. ~3 KiB: keep one, do not put two on a small stack. */

@@ -10,6 +10,7 @@ extern const char *const crier_severity_names[CRIER_SEVERITY_COUNT + 1];
 extern const char *const crier_priority_names[CRIER_PRIORITY_COUNT + 1];
 extern const char *const crier_attribution_status_names[CRIER_ATTRIBUTION_COUNT + 1];
 extern const char *const crier_source_names[CRIER_SOURCE_COUNT + 1];
+extern const char *const crier_stream_names[CRIER_STREAM_COUNT + 1]; /* enum crier_meta_stream */
 extern const char *const crier_via_names[CRIER_VIA_COUNT + 1];
 extern const char *const crier_reason_names[CRIER_REASON_COUNT + 1];
 extern const char *const crier_container_type_names[CRIER_CONTAINER_TYPE_COUNT + 1];

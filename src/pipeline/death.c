@@ -17,6 +17,25 @@ static bool runtime_has_answered(const struct crier_container *container)
 	return container->cri_state == CRIER_STATE_EXITED;
 }
 
+/*
+ * Dying already. The kernel's word is better than the runtime's, and init's own exit says more than an empty cgroup; between
+ * those two the first keeps the time.
+ */
+static void better_word(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death)
+{
+	bool was_from_runtime = life->death.from_runtime && !death->from_runtime;
+
+	if (!was_from_runtime && (!death->by_init || life->death.by_init))
+		return;
+	life->death = *death;
+	if (!was_from_runtime)
+		return;
+	life->container->died_ns = death->boottime_ns;
+	life->container->phase = crier_max(life->container->phase, (uint8_t)CRIER_PHASE_CONTAINER_ENDING);
+	if (life->dying_until_ns && runtime_has_answered(life->container))
+		crier_death_finish(p, life);
+}
+
 void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death)
 {
 	struct crier_container *container = life->container;
@@ -24,22 +43,21 @@ void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const 
 	if (life->exited_told)
 		return;
 	if (life->dying_until_ns || life->death.boottime_ns) {
-		/* init's own exit says more than an empty cgroup; the first word keeps the time */
-		if (death->by_init && !life->death.by_init)
-			life->death = *death;
+		better_word(p, life, death);
 		return;
 	}
 	life->death = *death;
 	container->died_ns = death->boottime_ns;
-	container->phase = CRIER_PHASE_CONTAINER_ENDING;
+	if (!death->from_runtime) /* else its start may still be in the ring */
+		container->phase = CRIER_PHASE_CONTAINER_ENDING;
 	crier_watch_end(p, life);
-	if (!p->cri_enabled || !p->cri_up || runtime_has_answered(container)) {
+	if (!p->cri_enabled || !p->cri_up || (runtime_has_answered(container) && !death->from_runtime)) {
 		crier_death_finish(p, life);
 		return;
 	}
 	life->dying_until_ns = p->now_ns + p->config->exit_wait_ms * MS_NS;
 	life->asks = 0;
-	life->next_ask_ns = p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
+	life->next_ask_ns = runtime_has_answered(container) ? 0 : p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
 	crier_life_schedule(p, life);
 }
 
@@ -251,6 +269,8 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 	if (container->init_pid != CRIER_UNKNOWN_U64)
 		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
 	crier_life_schedule(p, life);
+	if (life->deleted_ns)
+		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
 }
 
 struct slot_search {
@@ -330,6 +350,8 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 		if (!life->death.boottime_ns)
 			life->death = death;
 		crier_death_finish(p, life);
+		if (life->removed_told)
+			return; /* the stream's word had waited for the end */
 	}
 	life->removed_told = true;
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_REMOVED, life, p->now_ns);

@@ -75,7 +75,8 @@ struct crier_life {
 	bool preexisting; /* there before crier looked: a snapshot, not created and started */
 	bool want_snapshot;
 	bool started_told, exited_told, removed_told;
-	bool cri_known; /* the runtime named it at least once */
+	bool cri_known;	     /* the runtime named it at least once */
+	uint64_t deleted_ns; /* the runtime's stream told that it is gone for good; 0 = no */
 	uint64_t generation;
 	uint32_t lists_missed; /* lists in a row that did not name it */
 	bool slot_pending;     /* it died without a name: its slot is set once it has one */
@@ -138,6 +139,8 @@ struct crier_pipeline {
 	bool cri_enabled, cri_up;
 	uint64_t list_generation, list_began_ns;
 	uint64_t cri_asked, cri_answered, cri_missing;
+	uint64_t cri_events, cri_events_skipped;
+	uint8_t cri_stream; /* enum crier_meta_stream */
 
 	/* output */
 	size_t room, room_total;
@@ -238,6 +241,20 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 
 /* mail.c */
 void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len);
+struct crier_life *crier_mail_life(struct crier_pipeline *p, struct crier_slice id);
+struct crier_pod *crier_mail_merge_pod(struct crier_pipeline *p, const struct crier_meta_pod *meta,
+				       enum crier_source source);
+void crier_mail_merge_container(struct crier_pipeline *p, struct crier_life *life,
+				const struct crier_meta_message *message, enum crier_source source);
+/** A sandbox's own words: type, pid, source. */
+void crier_mail_merge_sandbox(struct crier_pipeline *p, struct crier_life *life, struct crier_pod *pod,
+			      const struct crier_meta_pod *meta, enum crier_source source);
+/** What comes with a name that was missing: lines to be mended, a death whose slot could not be named. */
+void crier_mail_named(struct crier_pipeline *p, struct crier_life *life);
+
+/* happen.c */
+/** p->message is of type EVENT. */
+void crier_happen(struct crier_pipeline *p);
 
 /* watch.c */
 struct crier_usage {

@@ -22,23 +22,22 @@ static void mend(struct crier_pipeline *p, struct crier_life *life)
 		life->partial_count = 0;
 }
 
-/* What comes with a name that was missing: lines to be mended, a death whose slot could not be named. */
-static void named(struct crier_pipeline *p, struct crier_life *life)
+void crier_mail_named(struct crier_pipeline *p, struct crier_life *life)
 {
 	mend(p, life);
 	if (life->slot_pending && crier_container_is_identified(life->container))
 		crier_death_set_slot(p, life);
 }
 
-static struct crier_life *life_of(struct crier_pipeline *p, struct crier_slice id)
+struct crier_life *crier_mail_life(struct crier_pipeline *p, struct crier_slice id)
 {
 	struct crier_container *container = crier_index_container(p->index, id);
 
 	return container ? container->life : NULL;
 }
 
-static struct crier_pod *merge_pod(struct crier_pipeline *p, const struct crier_meta_pod *meta,
-				   enum crier_source source)
+struct crier_pod *crier_mail_merge_pod(struct crier_pipeline *p, const struct crier_meta_pod *meta,
+				       enum crier_source source)
 {
 	struct crier_pod *pod;
 
@@ -63,22 +62,22 @@ static void take_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t
 }
 
 /* A container's own answer names its pod by uid and name, even when the pod's own answer did not come along. */
-static void merge_container(struct crier_pipeline *p, struct crier_life *life,
-			    const struct crier_meta_message *message, enum crier_source source)
+void crier_mail_merge_container(struct crier_pipeline *p, struct crier_life *life,
+				const struct crier_meta_message *message, enum crier_source source)
 {
 	const struct crier_meta_container *meta = &message->container;
 	struct crier_meta_pod from_labels;
 	struct crier_pod *pod;
 
 	if (message->pod.sandbox_id.len) {
-		pod = merge_pod(p, &message->pod, source);
+		pod = crier_mail_merge_pod(p, &message->pod, source);
 	} else {
 		from_labels = message->pod; /* all absent */
 		from_labels.sandbox_id = meta->sandbox_id;
 		from_labels.uid = meta->pod_uid;
 		from_labels.name = meta->pod_name;
 		from_labels.namespace_ = meta->pod_namespace;
-		pod = merge_pod(p, &from_labels, source);
+		pod = crier_mail_merge_pod(p, &from_labels, source);
 	}
 	if (pod)
 		crier_index_container_set_pod(p->index, life->container, pod);
@@ -87,6 +86,20 @@ static void merge_container(struct crier_pipeline *p, struct crier_life *life,
 	(void)crier_index_merge_container(p->index, life->container, meta, source);
 	life->cri_known = true;
 	take_pid(p, life, pid_before);
+}
+
+void crier_mail_merge_sandbox(struct crier_pipeline *p, struct crier_life *life, struct crier_pod *pod,
+			      const struct crier_meta_pod *meta, enum crier_source source)
+{
+	struct crier_container *container = life->container;
+
+	container->type = CRIER_CONTAINER_TYPE_SANDBOX;
+	crier_index_container_set_pod(p->index, container, pod);
+	container->source = crier_max(container->source, (uint8_t)source);
+	container->version++;
+	life->cri_known = true;
+	if (meta->pid != CRIER_UNKNOWN_U64 && container->init_pid != meta->pid)
+		crier_life_set_init(p, life, (uint32_t)meta->pid, CRIER_UNKNOWN_U64);
 }
 
 static bool is_seen_alive(const struct crier_life *life)
@@ -104,7 +117,7 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 		crier_life_settle(p, life);
 	else if (life->hold_until_ns) /* an answer without a name: ask again, it may be young */
 		life->next_ask_ns = p->now_ns + ASK_BACKOFF_FIRST_NS;
-	named(p, life);
+	crier_mail_named(p, life);
 	if (ended && life->dying_until_ns)
 		crier_death_finish(p, life);
 	else if (ended && !is_seen_alive(life))
@@ -120,9 +133,10 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 /* Told as removed, and here it is: a list was older than it looked. Its lines go on; what was told is told. */
 static void revive(struct crier_pipeline *p, struct crier_life *life)
 {
-	if (!life->removed_told)
-		return;
+	if (!life->removed_told || life->deleted_ns >= crier_max(p->list_began_ns, 1ULL))
+		return; /* its end is younger than the list */
 	life->removed_told = false;
+	life->deleted_ns = 0;
 	if (life->container->pod)
 		crier_index_pod_revive(p->index, life->container->pod);
 	crier_index_container_revive(p->index, life->container);
@@ -134,7 +148,7 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 {
 	bool listed = message->generation != 0;
 	bool exited = message->container.state == CRIER_STATE_EXITED;
-	struct crier_life *life = life_of(p, message->container.id);
+	struct crier_life *life = crier_mail_life(p, message->container.id);
 
 	if (!life && !listed)
 		return; /* forgotten meanwhile */
@@ -142,7 +156,7 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 		life = crier_life_get(p, message->container.id, NULL);
 	if (!life)
 		return; /* table full: counted there */
-	merge_container(p, life, message, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
+	crier_mail_merge_container(p, life, message, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
 	if (!listed) {
 		answered(p, life, exited);
 		return;
@@ -164,40 +178,35 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 		   p->now_ns - life->asked_ns > 2 * p->config->cri_timeout_ms * MS_NS) {
 		crier_life_ask(p, life);
 	}
-	named(p, life);
+	crier_mail_named(p, life);
 }
 
 static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *message)
 {
 	bool listed = message->generation != 0;
 	bool gone = message->pod.ready == 0;
-	struct crier_pod *pod =
-		merge_pod(p, &message->pod, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
-	struct crier_life *life = life_of(p, message->pod.sandbox_id);
+	enum crier_source source = listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI;
+	struct crier_pod *pod = crier_mail_merge_pod(p, &message->pod, source);
+	struct crier_life *life = crier_mail_life(p, message->pod.sandbox_id);
 
 	if (pod && listed)
 		pod->generation = message->generation;
 	if (!pod || !life)
 		return; /* a sandbox without a cgroup of its own has no events */
-	life->container->type = CRIER_CONTAINER_TYPE_SANDBOX;
-	crier_index_container_set_pod(p->index, life->container, pod);
-	if (life->container->source < (listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI))
-		life->container->source = listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI;
-	life->container->version++;
-	life->cri_known = true;
-	if (message->pod.pid != CRIER_UNKNOWN_U64 && life->container->init_pid != message->pod.pid)
-		crier_life_set_init(p, life, (uint32_t)message->pod.pid, CRIER_UNKNOWN_U64);
+	crier_mail_merge_sandbox(p, life, pod, &message->pod, source);
 	life->answered_ns = p->now_ns;
 	if (listed) {
 		life->generation = message->generation;
 		life->lists_missed = 0;
-	} else
+		crier_mail_named(p, life);
+	} else {
 		answered(p, life, gone);
+	}
 }
 
 static void mail_missing(struct crier_pipeline *p, const struct crier_meta_message *message)
 {
-	struct crier_life *life = life_of(p, message->id);
+	struct crier_life *life = crier_mail_life(p, message->id);
 	uint64_t backoff_ns;
 
 	p->cri_missing++;
@@ -258,17 +267,24 @@ static bool sweep_pod(void *ctx, struct crier_pod *pod)
 
 static void mail_runtime(struct crier_pipeline *p, const struct crier_meta_message *message)
 {
-	bool was_up = p->cri_up;
+	bool is_news = !p->cri_up || p->cri_stream != message->runtime.stream;
 
 	p->cri_up = true;
+	p->cri_stream = (uint8_t)message->runtime.stream;
 	(void)crier_index_set_runtime(p->index, message->runtime.name, message->runtime.version);
-	if (!was_up)
+	if (is_news && p->cri_stream == CRIER_STREAM_BROKEN)
+		crier_report_health(
+			p, "cri", "degraded", message->error,
+			CRIER_SLICE(
+				"answers and lists go on, the stream is opened again; if this comes back look at the runtime's log, or set --cri-events off"));
+	else if (is_news)
 		crier_report_health(p, "cri", "ok", CRIER_SLICE_NONE, CRIER_SLICE_NONE);
 }
 
 static void mail_down(struct crier_pipeline *p, const struct crier_meta_message *message)
 {
 	p->cri_up = false;
+	p->cri_stream = CRIER_STREAM_UNKNOWN;
 	crier_report_health(
 		p, "cri", "down", message->error,
 		CRIER_SLICE(
@@ -306,7 +322,9 @@ void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len)
 		p->list_generation = message->generation;
 		p->list_began_ns = p->now_ns;
 		break;
+	case CRIER_META_EVENT: crier_happen(p); break;
 	case CRIER_META_LIST_END:
+		p->cri_events_skipped += message->skipped;
 		if (message->generation == p->list_generation) {
 			struct sweep sweep = {p, message->generation};
 

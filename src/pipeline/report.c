@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What crier says of itself: agent.start, health, stats, loss, stop. Nothing is lost without being told here. */
 #include "internal.h"
+#include "crier/names.h"
 
 #include <jansson.h>
 
@@ -37,6 +38,7 @@ void crier_report_start(struct crier_pipeline *p, struct crier_slice json)
 	data.cgroup_mode = crier_slice_of(crier_cgroup_mode_name(start->layout.mode));
 	data.cgroup_driver = crier_slice_of(start->layout.driver);
 	data.cri_socket = start->cri_socket[0] ? crier_slice_of(start->cri_socket) : CRIER_SLICE_NONE;
+	data.cri_events = start->cri_socket[0] ? crier_cri_events_names[p->config->cri_events] : NULL;
 	data.hooks = choices;
 	for (size_t i = 0; i < json_array_size(hooks) && i < HOOKS_MAX; i++) {
 		json_t *item = json_array_get(hooks, i);
@@ -84,6 +86,8 @@ void crier_report_health(struct crier_pipeline *p, const char *component, const 
 		data.runtime_name = p->message.runtime.name;
 		data.runtime_version = p->message.runtime.version;
 	}
+	if (strcmp(component, "cri") == 0)
+		data.event_stream = crier_stream_names[p->cri_stream];
 	tell(p, CRIER_TYPE_AGENT_HEALTH, &data, ok ? CRIER_SEVERITY_INFO : CRIER_SEVERITY_WARN);
 }
 
@@ -151,6 +155,8 @@ void crier_report_stats(struct crier_pipeline *p)
 	data.cri_asked = p->cri_asked;
 	data.cri_answered = p->cri_answered;
 	data.cri_missing = p->cri_missing;
+	data.cri_events = p->cri_events;
+	data.cri_events_skipped = p->cri_events_skipped;
 	if (p->counters_ns) {
 		data.rss_bytes = p->counters.rss_bytes;
 		data.cpu_ms = p->counters.cpu_ms;

@@ -375,6 +375,7 @@ static void sample_agent_start(struct sample *s, struct crier_data_agent_start *
 	data->cgroup_mode = CRIER_SLICE("v2");
 	data->cgroup_driver = CRIER_SLICE("systemd");
 	data->cri_socket = CRIER_SLICE("/run/containerd/containerd.sock");
+	data->cri_events = "auto";
 	s->hooks[0] = (struct crier_hook_choice){"exec", CRIER_SLICE("tp_btf:sched_process_exec"),
 						 CRIER_SLICE_NONE};
 	s->hooks[1] = (struct crier_hook_choice){

@@ -45,7 +45,8 @@ static const size_t numbers[] = {AT(runtime.ready),
 				 AT(container.memory_limit_bytes),
 				 AT(container.cpu_quota_us),
 				 AT(container.cpu_period_us),
-				 AT(container.grace_period_s)};
+				 AT(container.grace_period_s),
+				 AT(event_at_ns)};
 
 static struct crier_slice *text_of(struct crier_meta_message *m, size_t i)
 {
@@ -85,6 +86,9 @@ static void fill(struct crier_meta_message *m)
 		*number_of(m, i) = n *= 3;
 	m->container.state = CRIER_STATE_EXITED;
 	m->container.exit_code = -9;
+	m->runtime.stream = CRIER_STREAM_SHARED;
+	m->event = CRIER_META_EVENT_DELETED;
+	m->skipped = 12;
 	for (size_t i = 0; i < 3; i++) {
 		m->pod.labels.items[m->pod.labels.count++] =
 			(struct crier_meta_label){CRIER_SLICE("key"), CRIER_SLICE("a value")};
@@ -125,6 +129,9 @@ static void every_member_survives(void **state)
 	assert_int_equal(decoded.generation, 7);
 	assert_int_equal(decoded.container.state, CRIER_STATE_EXITED);
 	assert_true(decoded.container.exit_code == -9);
+	assert_int_equal(decoded.runtime.stream, CRIER_STREAM_SHARED);
+	assert_int_equal(decoded.event, CRIER_META_EVENT_DELETED);
+	assert_int_equal(decoded.skipped, 12);
 	assert_int_equal(decoded.pod.labels.count, 3);
 	assert_int_equal(decoded.container.labels.count, 3);
 	assert_int_equal(decoded.container.labels.dropped, 5);
@@ -276,7 +283,7 @@ static void decode_table(void **state)
 		{"other magic", BYTES("cn\1\6"), -EINVAL},
 		{"newer version", BYTES("cm\2\6"), -EINVAL},
 		{"type none", BYTES("cm\1\0"), -EINVAL},
-		{"type unknown", BYTES("cm\1\10"), -EINVAL},
+		{"type unknown", BYTES("cm\1\11"), -EINVAL},
 		{"status", BYTES("cm\1\5\2\1"), 0},
 		{"status unknown", BYTES("cm\1\5\2\6"), -EINVAL},
 		{"status as bytes", BYTES("cm\1\5\3\0"), -EINVAL},
@@ -303,6 +310,9 @@ static void decode_table(void **state)
 		{"label key beyond its pair", BYTES("cm\1\3\x0d\7\x19\5\3\3\3kv"), -EINVAL},
 		{"label without key length", BYTES("cm\1\3\x0d\4\x19\2\3\0"), -EINVAL},
 		{"label as number", BYTES("cm\1\3\x0d\4\x19\2\2\0"), -EINVAL},
+		{"event", BYTES("cm\1\x08\7\1a\x12\4"), 0},
+		{"event of a newer writer", BYTES("cm\1\x08\7\1a\x12\x63"), 0},
+		{"stream of a newer writer", BYTES("cm\1\1\x0b\2\x0a\x63"), 0},
 		{"state of a newer writer", BYTES("cm\1\4\x0f\2\x1c\x63"), 0},
 	};
 
@@ -315,6 +325,8 @@ static void decode_table(void **state)
 
 		if (r != rows[i].result)
 			fail_msg("%s: %d, not %d", rows[i].name, r, rows[i].result);
+		assert_in_range(decoded.event, 0, CRIER_META_EVENT_COUNT - 1);
+		assert_in_range(decoded.runtime.stream, 0, CRIER_STREAM_COUNT - 1);
 	}
 	assert_int_equal(decoded.container.state, CRIER_STATE_UNKNOWN);
 }
