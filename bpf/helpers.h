@@ -67,9 +67,11 @@ crier_inline bool crier_is_wanted(enum crier_wire_type type)
 	return crier_control_read(event_mask) & (1u << type);
 }
 
-crier_inline bool crier_is_known_init(__u32 pid)
+crier_inline bool crier_is_known_init(const bool direct, struct task_struct *leader, __u32 pid)
 {
-	return crier_is_set(bpf_map_lookup_elem(&crier_inits, &pid));
+	__u64 *start = bpf_map_lookup_elem(&crier_inits, &pid);
+
+	return start && (*start == 0 || *start == crier_get(direct, leader, start_boottime));
 }
 
 /* An event of a host cgroup, or not wanted: counted, and no more is spent on it. */

@@ -46,12 +46,12 @@ crier_map struct {
 	__type(value, __u32);
 } crier_classes SEC(".maps");
 
-/* tgid of a container's init -> 1 */
+/* tgid of a container's init -> its start_boottime, 0 = not known: whoever gets the pid later is no init */
 crier_map struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } crier_inits SEC(".maps");
 
 /* cgroup id -> its buckets. One entry for all CPUs, see budget.h. */

@@ -137,10 +137,11 @@ crier_inline void crier_fill_victim(struct crier_wire_oom *record, struct task_s
 				    __u64 cgroup_id)
 {
 	if (victim) {
+		struct task_struct *leader = BPF_CORE_READ(victim, group_leader);
 		__u32 tgid = (__u32)BPF_CORE_READ(victim, tgid);
 
 		crier_fill_any_task(&record->victim, victim, cgroup_id,
-				    crier_is_known_init(tgid) ? CRIER_TASK_KNOWN_INIT : 0);
+				    crier_is_known_init(false, leader, tgid) ? CRIER_TASK_KNOWN_INIT : 0);
 		return;
 	}
 	__builtin_memset(&record->victim, 0, sizeof(record->victim));

@@ -83,15 +83,17 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 	struct crier_making making = {.type = CRIER_WIRE_EXEC, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct crier_exec_scratch *scratch;
 	__u32 zero = 0, end, init = 0, pid;
+	struct task_struct *leader;
 	bool is_ns_init;
 
 	if (!crier_start(direct, &making, task))
 		return 0;
 	pid = (__u32)crier_get(direct, task, tgid);
-	if (crier_is_known_init(pid))
+	leader = crier_get(direct, task, group_leader);
+	if (crier_is_known_init(direct, leader, pid))
 		init = CRIER_TASK_KNOWN_INIT;
 	/* a container's start is told by this exec: it must not drown in what the container does later */
-	crier_task_vpid(direct, crier_get(direct, task, group_leader), pid, &is_ns_init);
+	crier_task_vpid(direct, leader, pid, &is_ns_init);
 	if (init || is_ns_init)
 		making.ring = CRIER_CLASS_CRITICAL;
 	if (!crier_admit(&making))
@@ -313,7 +315,7 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	}
 	pid = (__u32)crier_get(direct, task, tgid);
 	leader = crier_get(direct, task, group_leader);
-	if (crier_is_known_init(pid)) {
+	if (crier_is_known_init(direct, leader, pid)) {
 		init = CRIER_TASK_KNOWN_INIT;
 		bpf_map_delete_elem(&crier_inits, &pid); /* whoever gets this pid next is no init */
 	}

@@ -35,7 +35,7 @@ int crier_iter_task(struct bpf_iter__task *ctx)
 	if (!task || task->pid != task->tgid)
 		return 0;
 	pid = (__u32)task->pid;
-	if (crier_is_known_init(pid))
+	if (crier_is_known_init(true, task, pid))
 		init = CRIER_TASK_KNOWN_INIT;
 	crier_fill_task(true, &seed.task, task, pid, crier_task_cgroup_id(true, task), init);
 	seed.memory_cgroup_id = crier_task_memory_cgroup_id(true, task);

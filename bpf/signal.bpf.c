@@ -92,7 +92,7 @@ crier_inline bool crier_is_init(struct task_struct *task, __u32 *ret_known)
 	__u32 pid = (__u32)crier_get(false, task, tgid);
 	bool is_ns_init;
 
-	*ret_known = crier_is_known_init(pid) ? CRIER_TASK_KNOWN_INIT : 0;
+	*ret_known = crier_is_known_init(false, leader, pid) ? CRIER_TASK_KNOWN_INIT : 0;
 	if (*ret_known)
 		return true;
 	crier_task_vpid(false, leader, pid, &is_ns_init);

@@ -114,6 +114,16 @@ static const struct crier_field attribution_count_fields[] = {
 	STAT(attribution_host, "host", "With host."),
 	FIELDS_END,
 };
+static const struct crier_field mending_count_fields[] = {
+	STAT(mending_open, "open", "May still be named."),
+	STAT(mending_mended, "mended", "Named by a container.resolved."),
+	STAT(mending_expired, "expired", "Given up: container or cgroup is gone for --tombstone-age."),
+	STAT(mending_evicted, "evicted", "Given up: what was known of it gave way in a full table."),
+	STAT(mending_not_container, "not_container", "Given up: their cgroup turned out to hold no container."),
+	STAT(mending_final, "final", "Never to be named: in a pod's cgroup, in none of its containers."),
+	STAT(unnamed_containers, "unnamed_containers", "Containers forgotten that never had a name."),
+	FIELDS_END,
+};
 static const struct crier_field cri_count_fields[] = {
 	STAT(cri_asked, "asked", "Questions put to the runtime since the start."),
 	STAT(cri_answered, "answered", "Answered."),
@@ -128,7 +138,14 @@ static const struct crier_field table_count_fields[] = {
 	STAT(pods, "pods", "Pods."),
 	STAT(cgroups, "cgroups", "Cgroups."),
 	STAT(held_events, "held_events", "Events waiting."),
+	STAT(held_containers, "held_containers", "Containers they wait for."),
+	STAT(held_bytes, "held_bytes", "Memory of what waits."),
 	STAT(tombstones, "tombstones", "Containers dead and remembered."),
+	STAT(hold_full, "hold_full",
+	     "Events since the start that met a bound of what may wait: they left at once, with what waited before them."),
+	STAT(containers_refused, "containers_refused",
+	     "Times since the start that --max-containers left no place for one."),
+	STAT(cgroups_refused, "cgroups_refused", "The same of --max-cgroups."),
 	FIELDS_END,
 };
 
@@ -142,6 +159,8 @@ const struct crier_field crier_stats_fields[] = {
 	STAT(bytes, "output_bytes", "Bytes written since the start."),
 	GROUP("tables", table_count_fields, "What crier holds now."),
 	GROUP("attribution", attribution_count_fields, "How lines were attributed."),
+	GROUP("mending", mending_count_fields,
+	      "What became of the lines with status partial or none, since the start; the first six add up to them."),
 	GROUP("cri", cri_count_fields, "The runtime's answers."),
 	STAT(rss_bytes, "rss_bytes", "crier's resident memory."),
 	STAT(cpu_ms, "cpu_ms", "CPU time crier used since the start, milliseconds."),
@@ -150,6 +169,8 @@ const struct crier_field crier_stats_fields[] = {
 	STAT(kernel_lookup_missed, "kernel_lookup_missed", "Kernel structures that could not be read."),
 	STAT(kernel_recursion_missed, "kernel_recursion_missed",
 	     "Runs the kernel refused to a program because it was running."),
+	STAT(kernel_class_map_full, "kernel_class_map_full",
+	     "Cgroups the kernel's class map had no place for: their events pass, whatever they are."),
 	FIELDS_END,
 };
 

@@ -39,6 +39,7 @@ struct queue {
 	uint64_t key;
 	uint64_t first_ns;
 	uint32_t events;
+	size_t bytes;		   /* of its chunks */
 	struct chunk *head, *tail; /* the queue itself is the start of head's data */
 };
 
@@ -69,21 +70,22 @@ static size_t item_size(size_t len)
 	return (sizeof(struct item) + len + 7) & ~(size_t)7;
 }
 
-/* A chunk with room for `needed` bytes of data, within the bound of bytes. NULL with errno-style result in *ret. */
-static int chunk_get(struct crier_hold *hold, size_t needed, bool first, struct chunk **ret_chunk)
+/* A chunk with room for `needed` bytes of data, within both bounds of bytes. @param taken  by the queue so far */
+static int chunk_get(struct crier_hold *hold, size_t needed, size_t taken, struct chunk **ret_chunk)
 {
 	size_t size = sizeof(struct chunk) + needed;
 	struct pool *pool = NULL;
 	struct chunk *chunk;
 
-	if (first && size <= SMALL_CHUNK) {
+	if (taken == 0 && size <= SMALL_CHUNK) {
 		size = SMALL_CHUNK;
 		pool = &hold->pools[POOL_OF_SMALL];
 	} else if (size <= LARGE_CHUNK) {
 		size = LARGE_CHUNK;
 		pool = &hold->pools[POOL_OF_LARGE];
 	}
-	if (hold->counts.bytes + size > hold->limits.bytes || size > UINT32_MAX)
+	if (hold->counts.bytes + size > hold->limits.bytes || taken + size > hold->limits.bytes_per_key ||
+	    size > UINT32_MAX)
 		return -ENOSPC;
 	if (pool && pool->free) {
 		chunk = pool->free;
@@ -184,13 +186,14 @@ static int queue_new(struct crier_hold *hold, uint64_t key, uint64_t now_ns, siz
 
 	if (r < 0)
 		return r;
-	r = chunk_get(hold, sizeof(struct queue) + needed, true, &chunk);
+	r = chunk_get(hold, sizeof(struct queue) + needed, 0, &chunk);
 	if (r < 0)
 		return r;
 
 	struct queue *queue = (struct queue *)chunk->data;
 
-	*queue = (struct queue){.key = key, .first_ns = now_ns, .head = chunk, .tail = chunk};
+	*queue = (struct queue){
+		.key = key, .first_ns = now_ns, .bytes = chunk->size, .head = chunk, .tail = chunk};
 	chunk->used = sizeof(*queue);
 	crier_map_put(&hold->by_key, crier_hash_u64(key), queue);
 	insert_by_age(hold, queue);
@@ -206,10 +209,11 @@ static int queue_room(struct crier_hold *hold, struct queue *queue, size_t neede
 	if (queue->tail->size - sizeof(struct chunk) - queue->tail->used >= needed)
 		return 0;
 
-	int r = chunk_get(hold, needed, false, &chunk);
+	int r = chunk_get(hold, needed, queue->bytes, &chunk);
 
 	if (r < 0)
 		return r;
+	queue->bytes += chunk->size;
 	queue->tail->next = chunk;
 	queue->tail = chunk;
 	return 0;

@@ -35,7 +35,7 @@ static int diverged(struct replay *replay, const char *what, const char *path)
 static int answer(struct replay *replay, enum crier_lookup_kind kind, const char *path, char *buf, size_t cap,
 		  size_t *ret_len)
 {
-	static const char *const names[] = {"", "reading", "resolving", "the inode of"};
+	static const char *const names[] = {"", "reading", "resolving", "the inode of", "the path of cgroup"};
 	const struct crier_input_lookup *lookup;
 	enum crier_input_type type;
 	const void *bytes;
@@ -79,6 +79,14 @@ static int replay_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return r;
 }
 
+static int replay_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)cgroup_id);
+	return answer(ctx, CRIER_LOOKUP_CGROUP_PATH, name, buf, cap, ret_len);
+}
+
 static void replay_line(void *ctx, const char *line, size_t len, bool urgent)
 {
 	struct replay *replay = ctx;
@@ -109,9 +117,9 @@ static void no_forget(void *ctx, uint64_t cgroup_id)
 	(void)ctx, (void)cgroup_id;
 }
 
-static void no_init_pid(void *ctx, uint32_t pid, bool add)
+static void no_init_pid(void *ctx, uint32_t pid, uint64_t start_ns, bool add)
 {
-	(void)ctx, (void)pid, (void)add;
+	(void)ctx, (void)pid, (void)start_ns, (void)add;
 }
 
 static void no_watch(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on)
@@ -127,6 +135,7 @@ static int start(struct replay *replay, enum crier_output output, struct crier_s
 		.read = replay_read,
 		.readlink = replay_readlink,
 		.inode = replay_inode,
+		.cgroup_path = replay_cgroup_path,
 		.ask = no_ask,
 		.reconcile = no_effect,
 		.classify = no_classify,

@@ -91,7 +91,8 @@ struct crier_config {
 	uint64_t cri_timeout_ms, reconcile_interval_ms;
 
 	/* waiting and memory */
-	uint64_t hold_age_ms, hold_events, hold_bytes;
+	uint64_t hold_age_ms, hold_named_age_ms; /* without any name; with the pod's name known already */
+	uint64_t hold_events, hold_bytes, hold_container_events, hold_container_bytes;
 	uint64_t exit_wait_ms;
 	uint64_t tombstone_age_ms, tombstones, slot_age_ms, max_containers, max_cgroups;
 

@@ -86,7 +86,7 @@ enum crier_via {
 	CRIER_VIA_NONE = 0,
 	CRIER_VIA_CGROUP_ID,
 	CRIER_VIA_ANCESTOR, /* a sub-cgroup inside the container */
-	CRIER_VIA_PARENT_PROCESS,
+	CRIER_VIA_HANDLE,   /* the path by the cgroup id's kernfs handle */
 	CRIER_VIA_PROC,
 	CRIER_VIA_CRI, /* the event itself came from the runtime */
 	CRIER_VIA_COUNT,
@@ -485,11 +485,15 @@ struct crier_data_stats {
 	uint64_t window_ms, uptime_ms;
 	struct crier_class_counts bulk, critical; /* totals since start */
 	uint64_t lines, bytes;
-	uint64_t containers, pods, cgroups, held_events, tombstones;
+	uint64_t containers, pods, cgroups, held_events, held_containers, held_bytes, tombstones;
+	uint64_t containers_refused, cgroups_refused, hold_full;
 	uint64_t attribution_full, attribution_partial, attribution_none, attribution_host;
+	uint64_t mending_open, mending_mended, mending_expired, mending_evicted, mending_not_container,
+		mending_final, unnamed_containers;
 	uint64_t cri_asked, cri_answered, cri_missing, cri_events, cri_events_skipped;
 	uint64_t rss_bytes, cpu_ms;
-	uint64_t records_invalid, kernel_truncated, kernel_lookup_missed, kernel_recursion_missed;
+	uint64_t records_invalid, kernel_truncated, kernel_lookup_missed, kernel_recursion_missed,
+		kernel_class_map_full;
 };
 
 enum crier_loss_cause {

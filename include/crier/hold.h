@@ -16,8 +16,9 @@ struct crier_hold;
 
 struct crier_hold_limits {
 	uint32_t events_per_key; /* 1,024 */
+	size_t bytes_per_key;	 /* memory of one queue, as its chunks take it; 1 MiB */
 	uint32_t events;	 /* all queues together; 16,384 */
-	size_t bytes;		 /* memory of all queues together, as their chunks take it; 8 MiB */
+	size_t bytes;		 /* memory of all queues together; 8 MiB */
 };
 
 /** @param limits  copied. @return 0 or -ENOMEM; the caller owns the result */

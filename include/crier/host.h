@@ -22,13 +22,16 @@ struct crier_host {
 	int (*read)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
 	int (*readlink)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
 	int (*inode)(void *ctx, const char *path, uint64_t *ret_inode);
+	/* the directory of an id in the primary hierarchy, as a path below its root; CAP_DAC_READ_SEARCH */
+	int (*cgroup_path)(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len);
 
 	/* effects */
 	void (*ask)(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod);
 	void (*reconcile)(void *ctx);
 	void (*classify)(void *ctx, uint64_t cgroup_id, enum crier_wire_cgroup_class cgroup_class);
 	void (*forget)(void *ctx, uint64_t cgroup_id);
-	void (*init_pid)(void *ctx, uint32_t pid, bool add);
+	/* start_ns: boottime of its start, 0 = not known */
+	void (*init_pid)(void *ctx, uint32_t pid, uint64_t start_ns, bool add);
 	void (*watch_pressure)(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on);
 
 	/* a finished, numbered line; must be taken (room was checked) */

@@ -65,6 +65,7 @@ enum crier_lookup_kind {
 	CRIER_LOOKUP_READ = 1,
 	CRIER_LOOKUP_READLINK = 2,
 	CRIER_LOOKUP_INODE = 3,
+	CRIER_LOOKUP_CGROUP_PATH = 4, /* path: the cgroup's id in digits */
 };
 
 struct crier_input_lookup {

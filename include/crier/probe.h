@@ -133,8 +133,8 @@ int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,
 			 enum crier_wire_cgroup_class cgroup_class);
 int crier_probe_forget(struct crier_probe *probe, uint64_t cgroup_id);
 /** Container inits by tgid: their exits and stop signals are critical. */
-int crier_probe_init_add(struct crier_probe *probe, uint32_t pid);
-int crier_probe_init_remove(struct crier_probe *probe, uint32_t pid);
+int crier_probe_init_add(struct crier_probe *probe, uint32_t pid, uint64_t start_ns);
+int crier_probe_init_remove(struct crier_probe *probe, uint32_t pid, uint64_t start_ns);
 
 /** Sum over CPUs. @return 0 or -errno */
 int crier_probe_counters(struct crier_probe *probe, struct crier_wire_counters *ret_sum) crier_must_check;

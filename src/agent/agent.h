@@ -52,6 +52,7 @@ struct crier_agent {
 	const char *stop_reason; /* NULL while running */
 	int fault;		 /* what the run ends with */
 	uint64_t asks_refused;
+	uint64_t classes_refused; /* the class map was full */
 };
 
 uint64_t crier_agent_now(void);

@@ -124,6 +124,19 @@ static int live_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return r;
 }
 
+static int live_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+{
+	struct crier_agent *agent = ctx;
+	char name[24];
+	size_t len = 0;
+	int r = crier_cgroup_path_of(agent->start.layout.primary_root, cgroup_id, buf, cap, &len);
+
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)cgroup_id);
+	record_lookup(agent, CRIER_LOOKUP_CGROUP_PATH, name, r, buf, len);
+	*ret_len = len;
+	return r;
+}
+
 static void live_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod)
 {
 	struct crier_agent *agent = ctx;
@@ -144,8 +157,8 @@ static void live_classify(void *ctx, uint64_t cgroup_id, enum crier_wire_cgroup_
 {
 	struct crier_agent *agent = ctx;
 
-	(void)crier_probe_classify(agent->probe, cgroup_id,
-				   cgroup_class); /* full: it stays undetermined and passes */
+	if (crier_probe_classify(agent->probe, cgroup_id, cgroup_class) < 0)
+		agent->classes_refused++; /* it stays undetermined and passes */
 }
 
 static void live_forget(void *ctx, uint64_t cgroup_id)
@@ -155,11 +168,12 @@ static void live_forget(void *ctx, uint64_t cgroup_id)
 	(void)crier_probe_forget(agent->probe, cgroup_id);
 }
 
-static void live_init_pid(void *ctx, uint32_t pid, bool add)
+static void live_init_pid(void *ctx, uint32_t pid, uint64_t start_ns, bool add)
 {
 	struct crier_agent *agent = ctx;
 
-	(void)(add ? crier_probe_init_add(agent->probe, pid) : crier_probe_init_remove(agent->probe, pid));
+	(void)(add ? crier_probe_init_add(agent->probe, pid, start_ns)
+		   : crier_probe_init_remove(agent->probe, pid, start_ns));
 }
 
 static void live_watch(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on)
@@ -185,6 +199,7 @@ void crier_agent_live(struct crier_agent *agent)
 		.read = live_read,
 		.readlink = live_readlink,
 		.inode = live_inode,
+		.cgroup_path = live_cgroup_path,
 		.ask = live_ask,
 		.reconcile = live_reconcile,
 		.classify = live_classify,
@@ -283,6 +298,7 @@ void crier_agent_counters(struct crier_agent *agent)
 	agent->counters_ns = crier_agent_now();
 	if (crier_probe_counters(agent->probe, &counters.kernel) < 0)
 		return; /* the next look tells the rise of both */
+	counters.kernel.class_map_full += agent->classes_refused;
 	counters.recursion_misses = crier_probe_recursion_misses(agent->probe);
 	if (has_new_loss(&counters.kernel, &agent->counters.kernel))
 		add_blames(agent, &counters);

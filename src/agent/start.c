@@ -292,8 +292,9 @@ static void feed_seed(void *ctx, const struct crier_wire_seed *seed)
 static bool feed_proc_entry(void *ctx, const struct crier_proc_entry *entry)
 {
 	struct crier_agent *agent = ctx;
-	struct crier_wire_seed seed = {
-		.task = {.pid = entry->pid, .parent_pid = entry->parent_pid, .flags = CRIER_TASK_VALID}};
+	struct crier_wire_seed seed = {.task = {.pid = entry->pid,
+						.parent_pid = entry->parent_pid,
+						.flags = CRIER_TASK_VALID | CRIER_TASK_BY_TICKS}};
 	char path[CRIER_CGROUP_PATH_MAX + 320];
 	struct stat st;
 	int len = snprintf(path, sizeof(path), "%s%.*s", agent->start.layout.primary_root,

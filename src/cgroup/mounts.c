@@ -213,6 +213,8 @@ int crier_proc_stat_parse(struct crier_slice text, struct crier_proc_entry *ret_
 	for (int number = 3; number <= 22; number++) {
 		if (!next_piece(&rest, ' ', &field))
 			return -EINVAL;
+		if (number == 3)
+			entry.state = field.len ? field.ptr[0] : '\0';
 		if (number == 4) {
 			if (crier_parse_u64(field, &value) < 0)
 				return -EINVAL;

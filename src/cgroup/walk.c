@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #define WALK_DEPTH_MAX 128 /* descriptors open at a time */
@@ -169,4 +170,69 @@ int crier_cgroup_prove(const struct crier_cgroup_layout *layout, struct crier_sl
 	*ret_inode = status.st_ino;
 	*ret_id = id;
 	return id == status.st_ino ? 0 : -ERANGE;
+}
+
+/* @return length of the path behind a descriptor, or -errno */
+static ssize_t path_of_fd(int fd, char *buf, size_t cap)
+{
+	char name[40];
+	ssize_t len;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	len = readlink(name, buf, cap);
+	if (len < 0)
+		return -errno;
+	return (size_t)len == cap ? -ERANGE : len;
+}
+
+/* What follows `root` in a path below it. @return false: it is not below it */
+static bool strip_root(struct crier_slice *path, struct crier_slice root)
+{
+	if (!crier_slice_starts(*path, root) || (path->len > root.len && path->ptr[root.len] != '/'))
+		return false;
+	path->ptr += root.len;
+	path->len -= root.len;
+	if (path->len == 0)
+		*path = CRIER_SLICE("/");
+	return true;
+}
+
+int crier_cgroup_path_of(const char *root, uint64_t id, char *buf, size_t cap, size_t *ret_len)
+{
+	union {
+		struct file_handle handle;
+		char storage[sizeof(struct file_handle) + sizeof(id)];
+	} handle = {.handle = {.handle_bytes = sizeof(id), .handle_type = KERNFS_HANDLE_TYPE}};
+	_cleanup_close_ int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char root_path[512], path[CRIER_CGROUP_PATH_MAX + 512];
+	ssize_t root_len, len;
+	struct stat status;
+
+	if (root_fd < 0)
+		return -errno;
+	memcpy(handle.handle.f_handle, &id, sizeof(id));
+
+	_cleanup_close_ int fd = open_by_handle_at(root_fd, &handle.handle, O_PATH | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	if (status.st_ino != id || !S_ISDIR(status.st_mode))
+		return -ESTALE;
+	root_len = path_of_fd(root_fd, root_path, sizeof(root_path));
+	len = path_of_fd(fd, path, sizeof(path));
+	if (root_len < 0 || len < 0)
+		return (int)crier_min(root_len, len);
+
+	struct crier_slice found = {path, (size_t)len};
+
+	if (crier_slice_ends(found, CRIER_SLICE(" (deleted)")))
+		return -ESTALE;
+	/* "(unreachable)/…": above what crier's own mount shows */
+	if (!strip_root(&found, (struct crier_slice){root_path, (size_t)root_len}))
+		return -EXDEV;
+	if (found.len > cap)
+		return -ERANGE;
+	memcpy(buf, found.ptr, found.len);
+	*ret_len = found.len;
+	return 0;
 }

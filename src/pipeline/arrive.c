@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define PROC_LOOKUPS_PER_SECOND 50
+#define START_KEY UINT64_MAX /* of the hold: what came before agent.start */
 
 static enum crier_wire_cgroup_class class_of(const struct crier_cgroup *cgroup,
 					     const struct crier_cgroup_facts *facts)
@@ -68,6 +68,22 @@ static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgrou
 		p->start.layout.driver = facts->driver;
 }
 
+/* The container's own directory, where something below it was found first. */
+static void find_own_directory(struct crier_pipeline *p, const struct crier_cgroup *nested,
+			       const struct crier_cgroup_facts *facts)
+{
+	struct crier_slice path = {nested->path, facts->container_depth};
+	const struct crier_life *life = nested->container ? nested->container->life : NULL;
+	char name[CRIER_CGROUP_PATH_MAX + 256];
+	uint64_t inode;
+
+	if (!life || life->cgroup || life->exited_told)
+		return;
+	snprintf(name, sizeof(name), "%s%.*s", p->start.layout.primary_root, (int)path.len, path.ptr);
+	if (p->host.inode(p->host.ctx, name, &inode) == 0)
+		(void)crier_arrive_found(p, inode, path);
+}
+
 /* A directory is known by its path: say what it is, to the tables and to the kernel's filter. */
 static void classify(struct crier_pipeline *p, struct crier_cgroup *cgroup)
 {
@@ -86,22 +102,49 @@ static void classify(struct crier_pipeline *p, struct crier_cgroup *cgroup)
 	cgroup->cgroup_class = (uint8_t)class_of(cgroup, &facts);
 	if (cgroup->cgroup_class != CRIER_CGROUP_UNDETERMINED)
 		p->host.classify(p->host.ctx, cgroup->id, cgroup->cgroup_class);
+	if (cgroup->kind == CRIER_CGROUP_KIND_NESTED)
+		find_own_directory(p, cgroup, &facts);
+	crier_mend_cgroup(p, cgroup);
+}
+
+/* Its birth was not seen, or only while crier started: it is told as a snapshot, not as created and started. */
+static void was_there(struct crier_pipeline *p, struct crier_cgroup *cgroup)
+{
+	struct crier_life *life = cgroup->container ? cgroup->container->life : NULL;
+
+	if (!life || life->cgroup != cgroup || life->preexisting || life->started_told || life->exited_told)
+		return;
+	life->preexisting = true;
+	life->want_snapshot = true;
+	crier_life_snapshot_soon(p, life);
+}
+
+struct crier_cgroup *crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path)
+{
+	struct crier_cgroup *cgroup;
+
+	if (crier_cgroup_add(p->cgroups, id, 0, path, &cgroup) < 0)
+		return NULL;
+	classify(p, cgroup);
+	was_there(p, cgroup);
+	return cgroup;
+}
+
+void crier_arrive_again(struct crier_pipeline *p, struct crier_cgroup *cgroup)
+{
+	classify(p, cgroup);
+	was_there(p, cgroup);
 }
 
 void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_id, struct crier_slice path)
 {
-	struct crier_cgroup *cgroup;
+	struct crier_cgroup *cgroup = crier_cgroup_get(p->cgroups, id);
 
-	if (crier_cgroup_get(p->cgroups, id) ||
+	if ((cgroup && cgroup->path && !cgroup->removed_ns) ||
 	    crier_cgroup_add(p->cgroups, id, parent_id, path, &cgroup) < 0)
 		return; /* made during the walk and told by mkdir already; or full, which the table counts */
 	classify(p, cgroup);
-	if (cgroup->kind == CRIER_CGROUP_KIND_CONTAINER && cgroup->container) {
-		struct crier_life *life = cgroup->container->life;
-
-		life->preexisting = true;
-		life->want_snapshot = true;
-	}
+	was_there(p, cgroup);
 }
 
 static void arrive_mkdir(struct crier_pipeline *p, const struct crier_decoded *d)
@@ -111,8 +154,11 @@ static void arrive_mkdir(struct crier_pipeline *p, const struct crier_decoded *d
 	if (crier_cgroup_add_child(p->cgroups, d->header->cgroup_id, d->mkdir->parent_id, d->name, &cgroup) <
 	    0)
 		return;
-	if (cgroup->path)
-		classify(p, cgroup);
+	if (!cgroup->path)
+		return;
+	classify(p, cgroup);
+	if (!p->ready)
+		was_there(p, cgroup); /* its init may have executed before that was watched */
 }
 
 /*
@@ -143,75 +189,15 @@ static void note_exec(struct crier_pipeline *p, struct crier_life *life, const s
 {
 	const struct crier_wire_task *task = &d->exec->task;
 
-	if (life->container->phase >= CRIER_PHASE_CONTAINER_RUNNING || life->preexisting)
+	if (life->container->phase >= CRIER_PHASE_CONTAINER_RUNNING)
 		return;
+	if (life->preexisting) { /* made but not started when crier came: guesses would be of what runs in it */
+		if (crier_is_init(life->container, task))
+			life->container->phase = CRIER_PHASE_CONTAINER_RUNNING;
+		return;
+	}
 	if (is_init_exec(p, life, d))
-		crier_life_set_init(p, life, task->pid, task->start_boottime_ns);
-}
-
-/* Last resorts for an id that was never told: the process itself knows its path, while it lives. */
-static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_id, uint32_t pid)
-{
-	struct crier_cgroup *cgroup = NULL;
-	char path[300];
-	size_t len;
-
-	if (p->now_ns - p->proc_lookups_ns > SECOND_NS) {
-		p->proc_lookups_ns = p->now_ns;
-		p->proc_lookups = 0;
-	}
-	if (cgroup_id == 0 || ++p->proc_lookups > PROC_LOOKUPS_PER_SECOND)
-		return NULL;
-	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", crier_host_root(p), pid);
-	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
-		return NULL;
-
-	struct crier_slice found;
-	char absolute[CRIER_CGROUP_PATH_MAX];
-	char proof[CRIER_CGROUP_PATH_MAX + 320];
-	uint64_t inode;
-
-	if (!crier_proc_cgroup_parse((struct crier_slice){p->file, len}, p->start.layout.primary_hierarchy_id,
-				     &found))
-		return NULL;
-	found = crier_cgroup_absolute(p->start.layout.namespace_root, found, absolute, sizeof(absolute));
-	/* the process may have moved since, or its pid be another's: the directory itself must have this id */
-	snprintf(proof, sizeof(proof), "%s%.*s", p->start.layout.primary_root, (int)found.len, found.ptr);
-	if (p->host.inode(p->host.ctx, proof, &inode) < 0 || inode != cgroup_id)
-		return NULL;
-	if (crier_cgroup_add(p->cgroups, cgroup_id, 0, found, &cgroup) < 0)
-		return NULL;
-	classify(p, cgroup);
-	return cgroup;
-}
-
-struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_id)
-{
-	struct crier_subject subject = {.cgroup = crier_cgroup_get(p->cgroups, cgroup_id),
-					.via = CRIER_VIA_CGROUP_ID};
-
-	/* a directory whose path could not be composed is as good as its nearest known ancestor */
-	for (int depth = 0;
-	     subject.cgroup && !subject.cgroup->path && !subject.cgroup->container && depth < 16; depth++) {
-		struct crier_cgroup *parent = crier_cgroup_get(p->cgroups, subject.cgroup->parent_id);
-
-		if (!parent)
-			break;
-		subject.cgroup = parent;
-		subject.via = CRIER_VIA_ANCESTOR;
-	}
-	if (!subject.cgroup)
-		return subject;
-	subject.container = subject.cgroup->container;
-	subject.pod = subject.cgroup->pod;
-	if (subject.container) {
-		subject.life = subject.container->life;
-		if (subject.container->pod)
-			subject.pod = subject.container->pod;
-		if (subject.cgroup->kind == CRIER_CGROUP_KIND_NESTED)
-			subject.via = CRIER_VIA_ANCESTOR;
-	}
-	return subject;
+		crier_life_set_init(p, life, task->pid, task->start_boottime_ns, false);
 }
 
 static uint32_t pid_of(const struct crier_decoded *d)
@@ -224,22 +210,18 @@ static uint32_t pid_of(const struct crier_decoded *d)
 			   : 0;
 }
 
-static void forward(struct crier_pipeline *p, const struct crier_decoded *d, const void *bytes, size_t len)
+/* @param since_ns  when it came: before agent.start has left that may be a moment ago */
+static void forward(struct crier_pipeline *p, const struct crier_decoded *d, const void *bytes, size_t len,
+		    uint64_t since_ns)
 {
-	struct crier_subject subject = crier_subject_of(p, d->header->cgroup_id);
 	bool event = crier_wire_is_event(d->header->type);
+	struct crier_subject subject = event ? crier_locate(p, d->header->cgroup_id, pid_of(d))
+					     : crier_subject_of(p, d->header->cgroup_id);
 
-	if (!subject.cgroup && event) {
-		subject.cgroup = ask_proc(p, d->header->cgroup_id, pid_of(d));
-		if (subject.cgroup) {
-			subject = crier_subject_of(p, d->header->cgroup_id);
-			subject.via = CRIER_VIA_PROC;
-		}
-	}
 	if (subject.life && d->exec)
 		note_exec(p, subject.life, d);
-	if (subject.life && (subject.life->hold_until_ns || crier_hold_has(p->hold, subject.life->key))) {
-		if (crier_hold_push(p->hold, subject.life->key, p->now_ns, bytes, len) == 0) {
+	if (subject.life && crier_life_is_held(p, subject.life)) {
+		if (crier_hold_push(p->hold, subject.life->key, since_ns, bytes, len) == 0) {
 			if (event)
 				p->account[d->header->ring].held++;
 			return;
@@ -248,7 +230,39 @@ static void forward(struct crier_pipeline *p, const struct crier_decoded *d, con
 		subject.life->hold_full = true;
 		crier_life_settle(p, subject.life);
 	}
-	crier_process_record(p, d, subject, 0);
+	crier_process_record(p, d, subject, p->now_ns - since_ns);
+}
+
+static void forward_held(void *ctx, uint64_t pushed_ns, const void *bytes, size_t len)
+{
+	struct crier_pipeline *p = ctx;
+	struct crier_decoded d;
+
+	if (crier_decode(bytes, len, &d) < 0)
+		return; /* it was decoded once already */
+	if (crier_wire_is_event(d.header->type))
+		p->account[d.header->ring].held--;
+	forward(p, &d, bytes, len, pushed_ns);
+}
+
+void crier_arrive_ready(struct crier_pipeline *p)
+{
+	crier_hold_release(p->hold, START_KEY, forward_held, p);
+}
+
+/* agent.start is the first line: what happens before it has left waits, in order. */
+static void forward_when_ready(struct crier_pipeline *p, const struct crier_decoded *d, const void *bytes,
+			       size_t len)
+{
+	if (!p->ready) {
+		if (crier_hold_push(p->hold, START_KEY, p->now_ns, bytes, len) == 0) {
+			if (crier_wire_is_event(d->header->type))
+				p->account[d->header->ring].held++;
+			return;
+		}
+		crier_arrive_ready(p); /* more than may wait: it goes first */
+	}
+	forward(p, d, bytes, len, p->now_ns);
 }
 
 /* It was generated and fed, and it ends here: the sum must still be exact. */
@@ -290,7 +304,7 @@ void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len
 	}
 	default: break;
 	}
-	forward(p, &d, bytes, len);
+	forward_when_ready(p, &d, bytes, len);
 	if (d.header->type == CRIER_WIRE_CGROUP_RMDIR) {
 		struct crier_cgroup *cgroup = crier_cgroup_get(p->cgroups, d.header->cgroup_id);
 
@@ -303,18 +317,40 @@ void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len
 	}
 }
 
+/*
+ * Who of those alive at start is a container's init: who is stated, else the first-born pid 1 of a namespace below the host's.
+ * Younger ones were made by it, or came by exec: containers in the container, unshare --pid.
+ */
+static bool is_init_seed(const struct crier_container *container, const struct crier_wire_task *task)
+{
+	const struct crier_life *life = container->life;
+
+	if (container->init_pid == task->pid)
+		return true;
+	if (!(task->flags & CRIER_TASK_NS_INIT))
+		return false;
+	return container->init_pid == CRIER_UNKNOWN_U64 ||
+	       (life->init_is_guessed && task->start_boottime_ns < container->init_start_ns);
+}
+
 void crier_arrive_seed(struct crier_pipeline *p, const struct crier_wire_seed *seed)
 {
-	struct crier_subject subject = crier_subject_of(p, seed->task.cgroup_id);
+	const struct crier_wire_task *task = &seed->task;
+	struct crier_subject subject = crier_subject_of(p, task->cgroup_id);
 
-	if (!subject.life || subject.cgroup->kind != CRIER_CGROUP_KIND_CONTAINER)
+	if (!subject.life)
 		return;
 	struct crier_container *container = subject.container;
-	bool is_named = container->init_pid == seed->task.pid;
-	bool may_be = container->init_pid == CRIER_UNKNOWN_U64 && (seed->task.flags & CRIER_TASK_NS_INIT);
 
-	if (is_named || may_be)
-		crier_life_set_init(p, subject.life, seed->task.pid, seed->task.start_boottime_ns);
-	if (container->phase < CRIER_PHASE_CONTAINER_RUNNING)
+	if (is_init_seed(container, task)) {
+		bool is_stated = container->init_pid == task->pid && !subject.life->init_is_guessed;
+
+		crier_life_set_init(p, subject.life, task->pid, task->start_boottime_ns,
+				    task->flags & CRIER_TASK_BY_TICKS);
+		subject.life->init_is_guessed = !is_stated;
+	}
+	/* /proc does not tell who has executed: whoever lives there is taken for the container's own */
+	if (container->phase < CRIER_PHASE_CONTAINER_RUNNING &&
+	    (task->flags & (CRIER_TASK_EXECED | CRIER_TASK_BY_TICKS)))
 		container->phase = CRIER_PHASE_CONTAINER_RUNNING;
 }

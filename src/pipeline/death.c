@@ -51,7 +51,8 @@ void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const 
 	if (!death->from_runtime) /* else its start may still be in the ring */
 		container->phase = CRIER_PHASE_CONTAINER_ENDING;
 	crier_watch_end(p, life);
-	if (!p->cri_enabled || !p->cri_up || (runtime_has_answered(container) && !death->from_runtime)) {
+	if (!p->cri_enabled || !p->cri_up || (runtime_has_answered(container) && !death->from_runtime) ||
+	    (!death->from_runtime && crier_life_is_silent(p, p->config->exit_wait_ms * MS_NS))) {
 		crier_death_finish(p, life);
 		return;
 	}
@@ -59,6 +60,49 @@ void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const 
 	life->asks = 0;
 	life->next_ask_ns = runtime_has_answered(container) ? 0 : p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
 	crier_life_schedule(p, life);
+}
+
+void crier_death_undo(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (!life->dying_until_ns || life->death.by_init || life->death.from_runtime)
+		return;
+	life->dying_until_ns = life->next_ask_ns = 0;
+	life->death = (struct crier_death){0};
+	life->container->died_ns = 0;
+	life->container->phase = life->started_told || life->preexisting ? CRIER_PHASE_CONTAINER_RUNNING
+									 : CRIER_PHASE_CONTAINER_CREATED;
+	crier_life_schedule(p, life);
+}
+
+void crier_death_due(struct crier_pipeline *p, struct crier_life *life)
+{
+	uint64_t since_ns = life->dying_until_ns - p->config->exit_wait_ms * MS_NS;
+
+	/* nobody saw its init end, and the runtime says, after the cgroup was found empty, that it runs */
+	if (!life->death.by_init && !life->death.from_runtime && life->cgroup && !life->cgroup->removed_ns &&
+	    life->ask == ASK_ANSWERED && life->answered_ns > since_ns &&
+	    life->container->cri_state == CRIER_STATE_RUNNING)
+		crier_death_undo(p, life);
+	else
+		crier_death_finish(p, life);
+}
+
+bool crier_death_init_lives(struct crier_pipeline *p, struct crier_life *life)
+{
+	const struct crier_container *container = life->container;
+	struct crier_proc_entry entry;
+	char path[300];
+	size_t len;
+
+	if (container->init_pid == CRIER_UNKNOWN_U64 || container->init_start_ns == CRIER_UNKNOWN_U64 ||
+	    life->death.boottime_ns || life->exited_told)
+		return false;
+	snprintf(path, sizeof(path), "%s/proc/%llu/stat", crier_host_root(p),
+		 (unsigned long long)container->init_pid);
+	return p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) == 0 &&
+	       crier_proc_stat_parse((struct crier_slice){p->file, len}, &entry) == 0 && entry.state != 'Z' &&
+	       entry.state != 'X' && entry.pid == container->init_pid &&
+	       entry.start_ticks == container->init_start_ns / TICK_NS;
 }
 
 static enum crier_exit_cause cause_of(const struct crier_life *life)
@@ -237,7 +281,6 @@ static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_o
 
 	uint64_t seq = crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 
-	crier_output_partial(life, seq, event.attribution.status);
 	crier_incident_add(incident, &fact, seq);
 	remember(p, life, &data, incident->id, seq);
 }
@@ -254,6 +297,8 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 		crier_life_settle(p, life);
 	if (life->exited_told)
 		return; /* what waited told it */
+	if (life->want_snapshot && p->ready)
+		crier_life_snapshot(p, life); /* that it was there, before that it ended */
 	life->exited_told = true;
 	if (life->death.from_runtime && container->finished_at_ns != CRIER_UNKNOWN_U64 &&
 	    container->finished_at_ns > p->emit.unix_offset_ns) {
@@ -266,8 +311,7 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 		tell(p, life, CRIER_OBSERVED_LIVE);
 	}
 	container->phase = CRIER_PHASE_CONTAINER_EXITED;
-	if (container->init_pid != CRIER_UNKNOWN_U64)
-		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
+	crier_life_unset_init(p, life);
 	crier_life_schedule(p, life);
 	if (life->deleted_ns)
 		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
@@ -360,8 +404,7 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 	crier_data_init(CRIER_TYPE_CONTAINER_REMOVED, &data);
 	data.basis = (uint8_t)basis;
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
-			     event.attribution.status);
+	(void)crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 	container->phase = CRIER_PHASE_CONTAINER_REMOVED;
 	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX && container->pod)
 		crier_index_pod_gone(p->index, container->pod, p->now_ns); /* and with it its slots */

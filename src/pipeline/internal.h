@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the pipeline: what its files share and nobody else sees. Reading order: pipeline.c (inputs, deadlines),
- * arrive.c (tables: which container is this?), hold and settle in life.c, process.c and oom.c (records to events),
- * death.c, mail.c (what the runtime tells), watch.c (pressure, throttling), output.c (filter, number, emit), report.c.
+ * arrive.c (what a record does to the tables), locate.c (which container is this?), life.c and wait.c (asked about, held,
+ * settled), process.c and oom.c (records to events), death.c, mail.c (what the runtime tells), mend.c (lines that left
+ * without a name), watch.c (pressure, throttling), output.c (filter, number, emit), report.c.
  */
 #ifndef CRIER_PIPELINE_INTERNAL_H
 #define CRIER_PIPELINE_INTERNAL_H
@@ -43,6 +44,11 @@ struct crier_stop_seen {
 	char sender_comm[CRIER_WIRE_COMM_LEN];
 };
 
+/* Lines that left without a full attribution: the range of their numbers, and how many of it they are. */
+struct crier_unmended {
+	uint64_t from, to, count;
+};
+
 enum crier_ask_state {
 	ASK_NONE,
 	ASK_WAITING,  /* asked, no answer yet */
@@ -55,6 +61,7 @@ struct crier_life {
 	struct crier_container *container;
 	struct crier_cgroup *cgroup; /* its own directory; NULL: known from the runtime only, or gone */
 	struct crier_list busy;	     /* linked while due_ns is set */
+	struct crier_list asked;     /* linked while ask is WAITING */
 	uint64_t due_ns;
 	uint64_t key; /* hold queue */
 
@@ -68,8 +75,11 @@ struct crier_life {
 	bool hold_full;	  /* its queue goes because a bound is reached */
 	bool hinted;	  /* reclaim was hinted at while it was on hold: sample once it is settled */
 	bool exec_seen;
-	uint8_t ask;	 /* enum crier_ask_state */
-	uint8_t missing; /* enum crier_meta_status of the last MISSING */
+	bool init_is_guessed;	 /* pid 1 of a namespace, and nobody has stated its pid */
+	bool init_by_ticks;	 /* init_start_ns is the beginning of its clock tick: from /proc */
+	uint64_t init_stated_ns; /* when a pid was stated without a start: its process began before */
+	uint8_t ask;		 /* enum crier_ask_state */
+	uint8_t missing;	 /* enum crier_meta_status of the last MISSING */
 
 	/* what was told */
 	bool preexisting; /* there before crier looked: a snapshot, not created and started */
@@ -91,8 +101,8 @@ struct crier_life {
 	uint64_t pressure_sampled_ns; /* rate limit of hints */
 	struct crier_throttle throttle;
 
-	/* partial lines to be mended */
-	uint64_t partial_from, partial_to, partial_count;
+	struct crier_unmended unmended;
+	uint32_t strangers; /* of mend.c: cgroups of this container whose lines left before they were known */
 
 	struct crier_slot_death last; /* of its own death, once told */
 };
@@ -102,6 +112,25 @@ struct crier_account {
 	uint64_t made;	   /* events user space generated itself */
 	uint64_t emitted, filtered, suppressed, lost;
 	uint64_t held; /* event records waiting in hold queues */
+};
+
+/* What became of the lines that left partial or none; the sum of all is their number. */
+struct crier_mending {
+	uint64_t open;		     /* may still be named */
+	uint64_t mended;	     /* by a container.resolved */
+	uint64_t expired;	     /* container or cgroup gone for --tombstone-age */
+	uint64_t evicted;	     /* gave way in a full table */
+	uint64_t not_container;	     /* the cgroup turned out to hold none */
+	uint64_t final;		     /* nothing can come: in a pod's cgroup, in none of its containers */
+	uint64_t unnamed_containers; /* forgotten without ever having had a name */
+};
+
+struct crier_strangers;
+
+/* How many in the second that began then. */
+struct crier_rate {
+	uint64_t since_ns;
+	uint32_t count;
 };
 
 struct crier_loss_tally {
@@ -137,6 +166,10 @@ struct crier_pipeline {
 
 	/* runtime */
 	bool cri_enabled, cri_up;
+	bool cri_down;		      /* told as down; neither up nor down: connecting */
+	bool cri_silent;	      /* the last question was given up, and no answer came since */
+	uint64_t cri_answer_ns;	      /* how long the last answered question waited */
+	struct crier_list unanswered; /* lives with a question under way, oldest first */
 	uint64_t list_generation, list_began_ns;
 	uint64_t cri_asked, cri_answered, cri_missing;
 	uint64_t cri_events, cri_events_skipped;
@@ -151,6 +184,9 @@ struct crier_pipeline {
 	bool loss_pending;
 	uint64_t lines, bytes, invalid;
 	uint64_t attribution[CRIER_ATTRIBUTION_COUNT];
+	struct crier_mending mending;
+	struct crier_strangers *strangers; /* NULL until the first */
+	bool is_expiring, is_stopping;
 	struct crier_input_counters counters, counters_told;
 	uint64_t counters_ns; /* when the last counters came */
 
@@ -165,8 +201,7 @@ struct crier_pipeline {
 		uint64_t limit_id, at_ns;
 		uint8_t scope;
 	} last_oom;
-	uint64_t proc_lookups_ns; /* window of the bounded /proc look-ups */
-	uint32_t proc_lookups;
+	struct crier_rate handle_lookups, proc_lookups; /* locate.c */
 
 	char exited[EXITED_TOLD_MAX][CRIER_ID_MAX];
 	size_t exited_count;
@@ -191,27 +226,70 @@ static inline const char *crier_host_root(const struct crier_pipeline *p)
 	return strcmp(p->config->host_root, "/") == 0 ? "" : p->config->host_root;
 }
 
+#define TICK_NS (10 * MS_NS) /* /proc counts in USER_HZ, 100 on x86-64 and arm64 */
+
 /* arrive.c */
 void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len);
 void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_id, struct crier_slice path);
+/** A directory found by other means than its birth: what lives in it was there before. NULL: no room, counted there. */
+struct crier_cgroup *crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path);
+/** A container's directory that is known, but for which the table had no place. */
+void crier_arrive_again(struct crier_pipeline *p, struct crier_cgroup *cgroup);
 void crier_arrive_seed(struct crier_pipeline *p, const struct crier_wire_seed *seed);
+/** What was held until agent.start had left. */
+void crier_arrive_ready(struct crier_pipeline *p);
+
+/* locate.c */
+/** From the tables alone. */
 struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_id);
+/** The same; an id that leads nowhere is looked up on the node, bounded in rate. @param pid  who is in it, 0 = not known */
+struct crier_subject crier_locate(struct crier_pipeline *p, uint64_t cgroup_id, uint32_t pid);
 
 /* life.c */
 struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id,
 				  struct crier_cgroup *cgroup);
 void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life);
-void crier_life_ask(struct crier_pipeline *p, struct crier_life *life);
-void crier_life_hold(struct crier_pipeline *p, struct crier_life *life);
-void crier_life_settle(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_tick(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_drop(void *ctx, struct crier_container *container);
 void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *into);
 bool crier_life_free(void *ctx, struct crier_container *container);
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
+/** The snapshot of one that was there before crier: now, or when the runtime has answered. */
+void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life);
 bool crier_life_read_init_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t *ret_pid);
 void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life);
-void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns);
+/** @param start_ns  boottime of its start, UNKNOWN: stated only; @param by_ticks  cut to the clock tick */
+void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns,
+			 bool by_ticks);
+/** It has ended: the kernel need not look out for it. */
+void crier_life_unset_init(struct crier_pipeline *p, struct crier_life *life);
+
+/* wait.c */
+void crier_life_ask(struct crier_pipeline *p, struct crier_life *life);
+/** A living container without a name is asked about again, ever more rarely, as long as the runtime answers at all. */
+void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life);
+/** Its question has found its end. @param state  ASK_ANSWERED or ASK_MISSING; @param is_answer  the runtime spoke */
+void crier_life_heard(struct crier_pipeline *p, struct crier_life *life, enum crier_ask_state state,
+		      bool is_answer);
+/** The runtime owes an answer for longer than that, or the last question was given up. */
+bool crier_life_is_silent(struct crier_pipeline *p, uint64_t age_ns);
+void crier_life_hold(struct crier_pipeline *p, struct crier_life *life);
+bool crier_life_is_held(const struct crier_pipeline *p, const struct crier_life *life);
+void crier_life_settle(struct crier_pipeline *p, struct crier_life *life);
+
+/* mend.c */
+/** A partial or none line has left with this number. */
+void crier_mend_note(struct crier_pipeline *p, const struct crier_event *event, uint64_t seq);
+/** Its container may have a name now: tell what that mends. Nothing when it has none. */
+void crier_mend_life(struct crier_pipeline *p, struct crier_life *life);
+/** This id is known now. */
+void crier_mend_cgroup(struct crier_pipeline *p, struct crier_cgroup *cgroup);
+void crier_mend_drop(struct crier_pipeline *p, struct crier_life *life);
+void crier_mend_expire(struct crier_pipeline *p, uint64_t age_ns);
+void crier_mend_free(struct crier_strangers *strangers);
+/** Is it time to look an unknown id up on the node (again)? Each failure doubles the pause: 10 ms to 10 s. */
+bool crier_mend_may_try(struct crier_pipeline *p, uint64_t cgroup_id);
+void crier_mend_tried(struct crier_pipeline *p, uint64_t cgroup_id);
 
 /* process.c */
 void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d,
@@ -233,6 +311,12 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns);
 void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death);
 void crier_death_finish(struct crier_pipeline *p, struct crier_life *life);
+/** The wait for the runtime's word is over. */
+void crier_death_due(struct crier_pipeline *p, struct crier_life *life);
+/** Its cgroup is empty, and still its init lives: somebody moved it elsewhere. Asks /proc; false when it cannot tell. */
+bool crier_death_init_lives(struct crier_pipeline *p, struct crier_life *life);
+/** Its cgroup has processes again: it was not dead. */
+void crier_death_undo(struct crier_pipeline *p, struct crier_life *life);
 /** Tell the dying lives of this one's slot now: what starts next must find its predecessor's death told. */
 void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *next);
 void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life);
@@ -290,7 +374,6 @@ uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum 
 		      bool made_here);
 /** In a container's directory or below it, whether or not the container is known. */
 bool crier_is_containers(const struct crier_cgroup *cgroup);
-void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status);
 void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring,
 		       uint64_t count, uint64_t at_ns);
 /** The tally behind it; `ring` may be LOSS_CONTROL. @return the tally, for top_cgroups */

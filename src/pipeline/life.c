@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A container's life in the pipeline: made, asked about, its events held until the answer comes or the hold age is over,
- * settled, ticked, dropped.
+ * A container's life in the pipeline: made, ticked, told as a snapshot, dropped. What is asked about it and what waits for
+ * the answer: wait.c.
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -29,12 +30,38 @@ void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 		crier_list_append(&p->busy, &life->busy);
 }
 
+static bool bury_dead(void *ctx, struct crier_container *container)
+{
+	struct crier_pipeline *p = ctx;
+	const struct crier_life *life = container->life;
+
+	if (!life || !life->exited_told || crier_index_is_tombstone(container))
+		return true;
+	crier_index_container_bury(p->index, container, p->now_ns);
+	return false;
+}
+
+/* In a full table one that has ended, and that its runtime still keeps, makes room. @return false: all are alive */
+static bool bury_one_dead(struct crier_pipeline *p)
+{
+	struct crier_index_counts before, after;
+
+	crier_index_counts(p->index, &before);
+	crier_index_each(p->index, bury_dead, p);
+	crier_index_counts(p->index, &after);
+	return after.containers < before.containers;
+}
+
 struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id,
 				  struct crier_cgroup *cgroup)
 {
 	struct crier_container *container;
 
-	if (crier_index_container_add(p->index, id, p->now_ns, &container) < 0)
+	int r = crier_index_container_add(p->index, id, p->now_ns, &container);
+
+	if (r == -ENOSPC && bury_one_dead(p))
+		r = crier_index_container_add(p->index, id, p->now_ns, &container);
+	if (r < 0)
 		return NULL;
 	struct crier_life *life = container->life;
 
@@ -45,6 +72,7 @@ struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice i
 		life->container = container;
 		life->key = ++p->key_counter;
 		crier_list_init(&life->busy);
+		crier_list_init(&life->asked);
 		container->life = life;
 	}
 	if (cgroup && life->cgroup != cgroup) {
@@ -67,11 +95,13 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	if (!life)
 		return;
 	crier_life_settle(p, life);
+	crier_mend_drop(p, life);
 	if (life->cgroups) /* a walk over all of them: rare, since cgroups are forgotten before their container */
 		crier_cgroup_unlink_container(p->cgroups, container);
 	if (life->pressure_next_ns)
 		crier_watch_end(p, life);
 	crier_list_remove(&life->busy);
+	crier_list_remove(&life->asked);
 	container->life = NULL;
 	free(life);
 }
@@ -93,79 +123,6 @@ bool crier_life_free(void *ctx, struct crier_container *container)
 	return true;
 }
 
-void crier_life_ask(struct crier_pipeline *p, struct crier_life *life)
-{
-	struct crier_container *container = life->container;
-	enum crier_cri_question question = container->type == CRIER_CONTAINER_TYPE_SANDBOX ? CRIER_CRI_SANDBOX
-					   : container->type != CRIER_CONTAINER_TYPE_UNKNOWN
-						   ? CRIER_CRI_CONTAINER
-						   : CRIER_CRI_UNKNOWN;
-
-	life->next_ask_ns = 0;
-	if (p->cri_enabled) {
-		p->host.ask(p->host.ctx, question, crier_slice_of(container->id), true);
-		p->cri_asked++;
-		life->ask = ASK_WAITING;
-		life->asks++;
-		life->asked_ns = p->now_ns;
-	}
-	crier_life_schedule(p, life);
-}
-
-/* A new container: its events wait for the runtime's answer, unless nothing better than the bundle can come. */
-void crier_life_hold(struct crier_pipeline *p, struct crier_life *life)
-{
-	bool identified = crier_container_is_identified(life->container);
-
-	life->asks = 0;
-	if (p->cri_enabled)
-		crier_life_ask(p, life);
-	if (!p->cri_enabled || !p->cri_up) {
-		if (identified || !p->cri_enabled)
-			return;
-	} else if (identified && life->container->type == CRIER_CONTAINER_TYPE_SANDBOX) {
-		return; /* the runtime knows a sandbox only once RunPodSandbox is done; its bundle named it already */
-	}
-	life->hold_until_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
-	crier_life_schedule(p, life);
-}
-
-struct release {
-	struct crier_pipeline *p;
-};
-
-static void release_one(void *ctx, uint64_t pushed_ns, const void *bytes, size_t len)
-{
-	struct crier_pipeline *p = ((struct release *)ctx)->p;
-	struct crier_decoded d;
-
-	if (crier_decode(bytes, len, &d) < 0)
-		return; /* it was decoded once already */
-	if (crier_wire_is_event(d.header->type))
-		p->account[d.header->ring].held--;
-	p->wait_ns = p->now_ns - pushed_ns;
-	crier_process_record(p, &d, crier_subject_of(p, d.header->cgroup_id), p->wait_ns);
-	p->wait_ns = 0;
-}
-
-/* Waiting is over, with an answer or without: the queue goes on in its order, then later events without waiting. */
-void crier_life_settle(struct crier_pipeline *p, struct crier_life *life)
-{
-	struct release release = {p};
-
-	life->hold_until_ns = 0;
-	if (crier_hold_has(p->hold, life->key))
-		crier_hold_release(p->hold, life->key, release_one, &release);
-	life->hold_full = false;
-	if (life->want_snapshot && p->ready)
-		crier_life_snapshot(p, life);
-	if (life->hinted) {
-		life->hinted = false;
-		crier_watch_sample(p, life);
-	}
-	crier_life_schedule(p, life);
-}
-
 void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 {
 	if (life->hold_until_ns && p->now_ns >= life->hold_until_ns)
@@ -177,23 +134,56 @@ void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 	if (life->snapshot_ns && p->now_ns >= life->snapshot_ns)
 		crier_life_snapshot(p, life);
 	if (life->dying_until_ns && p->now_ns >= life->dying_until_ns)
-		crier_death_finish(p, life);
+		crier_death_due(p, life);
 	crier_life_schedule(p, life);
 }
 
-void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns)
+static void tell_kernel_of_init(struct crier_pipeline *p, const struct crier_life *life, bool add)
+{
+	const struct crier_container *container = life->container;
+	bool is_exact = container->init_start_ns != CRIER_UNKNOWN_U64 && !life->init_by_ticks;
+
+	if (container->init_pid <= UINT32_MAX)
+		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid,
+				 is_exact ? container->init_start_ns : 0, add);
+}
+
+void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns,
+			 bool by_ticks)
 {
 	struct crier_container *container = life->container;
 
-	if (container->init_pid != CRIER_UNKNOWN_U64 && container->init_pid != pid)
-		p->host.init_pid(p->host.ctx, (uint32_t)container->init_pid, false);
-	if (container->init_pid != pid || start_ns != CRIER_UNKNOWN_U64)
-		container->init_start_ns = start_ns; /* another pid's start says nothing of this one */
 	if (container->init_pid != pid) {
+		tell_kernel_of_init(p, life, false);
 		container->init_pid = pid;
+		container->init_start_ns =
+			CRIER_UNKNOWN_U64; /* another pid's start says nothing of this one */
+		life->init_stated_ns = p->now_ns;
 		container->version++;
 	}
-	p->host.init_pid(p->host.ctx, pid, true);
+	if (start_ns != CRIER_UNKNOWN_U64) {
+		container->init_start_ns = start_ns;
+		life->init_by_ticks = by_ticks;
+	}
+	life->init_is_guessed = false;
+	tell_kernel_of_init(p, life, true);
+}
+
+void crier_life_unset_init(struct crier_pipeline *p, struct crier_life *life)
+{
+	tell_kernel_of_init(p, life, false);
+}
+
+void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (!life->want_snapshot || !p->ready || life->hold_until_ns)
+		return; /* told when it is settled */
+	if (life->ask == ASK_WAITING) {
+		life->snapshot_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
+		crier_life_schedule(p, life);
+	} else {
+		crier_life_snapshot(p, life);
+	}
 }
 
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
@@ -220,8 +210,7 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 	if (container->init_start_ns != CRIER_UNKNOWN_U64 && p->now_ns > container->init_start_ns)
 		data.uptime_ms = (p->now_ns - container->init_start_ns) / MS_NS;
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
-			     event.attribution.status);
+	(void)crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 }
 
 /* ---- the OCI bundle: on disk before the container's first process ---- */

@@ -2,29 +2,9 @@
 /* What the runtime tells: merged into the index, it settles what waits, mends what left partial, and ends what died. */
 #include "internal.h"
 
-static void mend(struct crier_pipeline *p, struct crier_life *life)
-{
-	struct crier_container *container = life->container;
-	struct crier_data_resolved data;
-	struct crier_event event;
-
-	if (!life->partial_count || !crier_container_is_identified(container))
-		return;
-	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_RESOLVED, life, p->now_ns);
-	crier_data_init(CRIER_TYPE_CONTAINER_RESOLVED, &data);
-	data.cgroup_id = container->cgroup_id;
-	data.container_id = crier_slice_of(container->id);
-	data.from_seq = life->partial_from;
-	data.to_seq = life->partial_to;
-	data.count = life->partial_count;
-	event.data = &data;
-	if (crier_output(p, &event, CRIER_CLASS_CRITICAL, true) != CRIER_UNKNOWN_U64)
-		life->partial_count = 0;
-}
-
 void crier_mail_named(struct crier_pipeline *p, struct crier_life *life)
 {
-	mend(p, life);
+	crier_mend_life(p, life);
 	if (life->slot_pending && crier_container_is_identified(life->container))
 		crier_death_set_slot(p, life);
 }
@@ -58,7 +38,7 @@ static void take_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t
 	if (pid == pid_before || pid > UINT32_MAX)
 		return;
 	life->container->init_pid = pid_before;
-	crier_life_set_init(p, life, (uint32_t)pid, CRIER_UNKNOWN_U64);
+	crier_life_set_init(p, life, (uint32_t)pid, CRIER_UNKNOWN_U64, false);
 }
 
 /* A container's own answer names its pod by uid and name, even when the pod's own answer did not come along. */
@@ -99,7 +79,7 @@ void crier_mail_merge_sandbox(struct crier_pipeline *p, struct crier_life *life,
 	container->version++;
 	life->cri_known = true;
 	if (meta->pid != CRIER_UNKNOWN_U64 && container->init_pid != meta->pid)
-		crier_life_set_init(p, life, (uint32_t)meta->pid, CRIER_UNKNOWN_U64);
+		crier_life_set_init(p, life, (uint32_t)meta->pid, CRIER_UNKNOWN_U64, false);
 }
 
 static bool is_seen_alive(const struct crier_life *life)
@@ -109,7 +89,7 @@ static bool is_seen_alive(const struct crier_life *life)
 
 static void answered(struct crier_pipeline *p, struct crier_life *life, bool ended)
 {
-	life->ask = ASK_ANSWERED;
+	crier_life_heard(p, life, ASK_ANSWERED, true);
 	life->answered_ns = p->now_ns;
 	life->next_ask_ns = 0;
 	p->cri_answered++;
@@ -210,9 +190,11 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 	uint64_t backoff_ns;
 
 	p->cri_missing++;
+	p->cri_silent |= message->status == CRIER_META_TIMEOUT;
 	if (!life)
 		return;
-	life->ask = ASK_MISSING;
+	crier_life_heard(p, life, ASK_MISSING,
+			 message->status != CRIER_META_TIMEOUT && message->status != CRIER_META_UNAVAILABLE);
 	life->missing = (uint8_t)message->status;
 	backoff_ns = crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
 	if (life->dying_until_ns && message->status == CRIER_META_NOT_FOUND) {
@@ -227,6 +209,8 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 	} else if (life->hold_until_ns && message->status != CRIER_META_TIMEOUT) {
 		crier_life_settle(p, life);
 	}
+	if (!life->next_ask_ns && !life->hold_until_ns)
+		crier_life_ask_later(p, life);
 	crier_life_schedule(p, life);
 }
 
@@ -271,6 +255,7 @@ static void mail_runtime(struct crier_pipeline *p, const struct crier_meta_messa
 
 	p->cri_up = true;
 	p->cri_stream = (uint8_t)message->runtime.stream;
+	p->cri_down = p->cri_silent = false;
 	(void)crier_index_set_runtime(p->index, message->runtime.name, message->runtime.version);
 	if (is_news && p->cri_stream == CRIER_STREAM_BROKEN)
 		crier_report_health(
@@ -285,6 +270,7 @@ static void mail_down(struct crier_pipeline *p, const struct crier_meta_message 
 {
 	p->cri_up = false;
 	p->cri_stream = CRIER_STREAM_UNKNOWN;
+	p->cri_down = true;
 	crier_report_health(
 		p, "cri", "down", message->error,
 		CRIER_SLICE(
@@ -299,8 +285,8 @@ static void mail_down(struct crier_pipeline *p, const struct crier_meta_message 
 		crier_list_append(&p->busy, &life->busy);
 		if (life->dying_until_ns)
 			crier_death_finish(p, life);
-		else if (life->hold_until_ns && crier_container_is_identified(life->container))
-			crier_life_settle(p, life);
+		else if (life->hold_until_ns)
+			crier_life_settle(p, life); /* nothing better can come soon */
 	}
 }
 
@@ -322,9 +308,13 @@ void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len)
 		p->list_generation = message->generation;
 		p->list_began_ns = p->now_ns;
 		break;
-	case CRIER_META_EVENT: crier_happen(p); break;
+	case CRIER_META_EVENT:
+		p->cri_silent = false;
+		crier_happen(p);
+		break;
 	case CRIER_META_LIST_END:
 		p->cri_events_skipped += message->skipped;
+		p->cri_silent = false;
 		if (message->generation == p->list_generation) {
 			struct sweep sweep = {p, message->generation};
 

@@ -282,7 +282,5 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 
 	uint64_t seq = crier_output(p, &event, d->header->ring, false);
 
-	if (subject.life)
-		crier_output_partial(subject.life, seq, event.attribution.status);
 	crier_incident_add(incident, &fact, seq);
 }

@@ -16,6 +16,8 @@ static uint8_t reason_of(const struct crier_pipeline *p, const struct crier_life
 		return CRIER_REASON_CRI_OFF;
 	if (life && life->hold_full)
 		return CRIER_REASON_HOLD_FULL;
+	if (p->is_stopping && life && life->ask == ASK_WAITING)
+		return CRIER_REASON_STOPPING;
 	if (life) {
 		switch (life->missing) {
 		case CRIER_META_NOT_FOUND: return CRIER_REASON_CRI_NOT_FOUND;
@@ -114,16 +116,6 @@ void crier_output_begin(struct crier_pipeline *p, struct crier_event *event, enu
 		event->severity = CRIER_SEVERITY_DEBUG; /* pause containers are not what a person looks for */
 }
 
-void crier_output_partial(struct crier_life *life, uint64_t seq, uint8_t status)
-{
-	if (seq == CRIER_UNKNOWN_U64 ||
-	    (status != CRIER_ATTRIBUTION_PARTIAL && status != CRIER_ATTRIBUTION_NONE))
-		return;
-	if (!life->partial_count++)
-		life->partial_from = seq;
-	life->partial_to = seq;
-}
-
 void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring,
 		       uint64_t count, uint64_t at_ns)
 {
@@ -214,6 +206,9 @@ uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum 
 	p->bytes += buf.len;
 	p->attribution[event->attribution.status]++;
 	account->emitted++;
+	if (event->attribution.status == CRIER_ATTRIBUTION_PARTIAL ||
+	    event->attribution.status == CRIER_ATTRIBUTION_NONE)
+		crier_mend_note(p, event, p->seq);
 	p->host.line(p->host.ctx, buf.data, buf.len, ring == CRIER_CLASS_CRITICAL);
 	return p->seq;
 }

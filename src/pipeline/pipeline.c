@@ -86,7 +86,8 @@ static int make_tables(struct crier_pipeline *p)
 		.slots = (uint32_t)config->max_containers,
 	};
 	const struct crier_hold_limits hold = {
-		.events_per_key = (uint32_t)crier_min(config->hold_events, (uint64_t)1024),
+		.events_per_key = (uint32_t)config->hold_container_events,
+		.bytes_per_key = config->hold_container_bytes,
 		.events = (uint32_t)config->hold_events,
 		.bytes = config->hold_bytes,
 	};
@@ -127,6 +128,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	p->cri_enabled = start->cri_socket[0] != '\0';
 	p->room = p->room_total = config->sink_buffer_bytes;
 	crier_list_init(&p->busy);
+	crier_list_init(&p->unanswered);
 	p->busy_due_ns = NEVER;
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));
@@ -168,6 +170,7 @@ void crier_pipeline_free(struct crier_pipeline *p)
 	crier_cgroup_table_free(p->cgroups);
 	crier_hold_free(p->hold);
 	crier_filter_free(p->filter);
+	crier_mend_free(p->strangers);
 	if (p->reloaded) {
 		crier_config_done(p->reloaded);
 		free(p->reloaded);
@@ -188,12 +191,29 @@ static bool snapshot_one(void *ctx, struct crier_container *container)
 	return true;
 }
 
+/* Dead, its cgroup gone, and no runtime that will say when it forgets it: nothing more is heard of it. */
+static bool bury_unlisted(void *ctx, struct crier_container *container)
+{
+	struct crier_pipeline *p = ctx;
+	struct crier_life *life = container->life;
+
+	if (!p->cri_up && life && life->exited_told && !life->cgroup && !life->removed_told &&
+	    !crier_index_is_tombstone(container) &&
+	    p->now_ns - container->died_ns >= p->config->tombstone_age_ms * MS_NS)
+		crier_removed(p, life, CRIER_REMOVED_CGROUP);
+	return true;
+}
+
 static void expire(struct crier_pipeline *p)
 {
 	uint64_t age = crier_max(p->config->tombstone_age_ms * MS_NS, CGROUP_GRACE_NS);
 
+	p->is_expiring = true;
+	crier_index_each(p->index, bury_unlisted, p);
 	crier_cgroup_expire(p->cgroups, p->now_ns, age, forget_cgroup, p);
 	crier_index_expire(p->index, p->now_ns);
+	crier_mend_expire(p, age);
+	p->is_expiring = false;
 	p->expire_due_ns = p->now_ns + EXPIRE_NS;
 }
 
@@ -275,7 +295,7 @@ static bool settle_one(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	if (life && (life->hold_until_ns || crier_hold_has(p->hold, life->key)))
+	if (life && (crier_life_is_held(p, life)))
 		crier_life_settle(p, life);
 	if (life && life->dying_until_ns)
 		crier_death_finish(p, life);
@@ -287,14 +307,8 @@ static bool snapshot_settled(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	if (!life || !life->want_snapshot || life->hold_until_ns)
-		return true;
-	if (life->ask == ASK_WAITING) {
-		life->snapshot_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
-		crier_life_schedule(p, life);
-	} else {
-		crier_life_snapshot(p, life);
-	}
+	if (life)
+		crier_life_snapshot_soon(p, life);
 	return true;
 }
 
@@ -386,6 +400,7 @@ void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, u
 		crier_watch_node(p);
 		crier_watch_round(p);
 		crier_index_each(p->index, snapshot_settled, p);
+		crier_arrive_ready(p);
 		break;
 	case CRIER_INPUT_COUNTERS:
 		if (len == sizeof(struct crier_input_counters))
@@ -398,6 +413,8 @@ void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, u
 	case CRIER_INPUT_CONFIG: reload(p, text); break;
 	case CRIER_INPUT_PRESSURE: crier_watch_psi(p, feed_u64(bytes, len)); break;
 	case CRIER_INPUT_STOP:
+		p->is_stopping = true;
+		crier_arrive_ready(p); /* it may be stopped before it has begun */
 		crier_index_each(p->index, settle_one, p);
 		crier_report_stop(p, text);
 		break;

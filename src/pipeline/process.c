@@ -11,11 +11,19 @@ struct crier_process_key crier_key_of(const struct crier_wire_task *task)
 	return (struct crier_process_key){task->pid, task->start_boottime_ns};
 }
 
+/* A pid alone is no proof, it may be another's by now: the start must fit, as far as it is known. */
 bool crier_is_init(const struct crier_container *container, const struct crier_wire_task *task)
 {
-	return container && container->init_pid == task->pid &&
-	       (container->init_start_ns == CRIER_UNKNOWN_U64 ||
-		container->init_start_ns == task->start_boottime_ns);
+	const struct crier_life *life = container ? container->life : NULL;
+	uint64_t start_ns = task->start_boottime_ns;
+
+	if (!life || container->init_pid != task->pid)
+		return false;
+	if (container->init_start_ns == CRIER_UNKNOWN_U64)
+		return start_ns <= life->init_stated_ns;
+	if (life->init_by_ticks)
+		start_ns -= start_ns % TICK_NS;
+	return container->init_start_ns == start_ns;
 }
 
 static uint8_t role_of(const struct crier_subject *subject, const struct crier_wire_task *task)
@@ -27,8 +35,9 @@ static uint8_t role_of(const struct crier_subject *subject, const struct crier_w
 	if (crier_is_init(container, task))
 		return CRIER_ROLE_INIT;
 	/* before init executes, whoever is in the cgroup is the runtime at work (runc:[1:CHILD]) */
-	if (container->phase < CRIER_PHASE_CONTAINER_RUNNING && !subject->life->preexisting)
-		return CRIER_ROLE_RUNTIME_HELPER;
+	if (container->phase <
+	    CRIER_PHASE_CONTAINER_RUNNING) /* of one that was there before crier, it may have */
+		return subject->life->preexisting ? CRIER_ROLE_NONE : CRIER_ROLE_RUNTIME_HELPER;
 	return CRIER_ROLE_MEMBER;
 }
 
@@ -84,17 +93,6 @@ void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, en
 	event->boottime_ns = header->boottime_ns;
 	event->cgroup.id = header->cgroup_id ? header->cgroup_id : CRIER_UNKNOWN_U64;
 	crier_output_attribute(p, event, subject, wait_ns);
-}
-
-static void emit_record(struct crier_pipeline *p, struct crier_event *event,
-			const struct crier_subject *subject, uint8_t ring, uint64_t *ret_seq)
-{
-	uint64_t seq = crier_output(p, event, ring, false);
-
-	if (subject->life)
-		crier_output_partial(subject->life, seq, event->attribution.status);
-	if (ret_seq)
-		*ret_seq = seq;
 }
 
 /* ---- exec ---- */
@@ -187,8 +185,7 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 		};
 	}
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
-			     event.attribution.status);
+	(void)crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 }
 
 static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d,
@@ -218,7 +215,7 @@ static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d
 		data.args_kept = split_args(p->config, d->args, args, CRIER_ARRAY_SIZE(args));
 	}
 	event.data = &data;
-	emit_record(p, &event, subject, d->header->ring, NULL);
+	(void)crier_output(p, &event, d->header->ring, false);
 }
 
 static void process_fork(struct crier_pipeline *p, const struct crier_decoded *d,
@@ -234,7 +231,7 @@ static void process_fork(struct crier_pipeline *p, const struct crier_decoded *d
 	crier_data_init(CRIER_TYPE_PROCESS_FORK, &data);
 	data.child_pid = d->fork->child.pid;
 	event.data = &data;
-	emit_record(p, &event, subject, d->header->ring, NULL);
+	(void)crier_output(p, &event, d->header->ring, false);
 }
 
 /* ---- exit ---- */
@@ -264,6 +261,35 @@ static void fill_exit(struct crier_data_exit *data, const struct crier_wire_exit
 		if (exit->flags & CRIER_EXIT_PEAK_MIXED)
 			data->peak_rss_includes_pre_exec = 1;
 	}
+}
+
+static void init_ended(struct crier_pipeline *p, struct crier_life *life, const struct crier_wire_exit *exit)
+{
+	struct crier_death death = {
+		.boottime_ns = exit->header.boottime_ns,
+		.key = crier_key_of(&exit->task),
+		.status = exit->status,
+		.by_init = true,
+		.executed = (exit->task.flags & CRIER_TASK_EXECED) != 0,
+		.oom = (exit->flags & CRIER_EXIT_OOM) != 0,
+	};
+
+	crier_death_begin(p, life, &death);
+}
+
+struct init_search {
+	struct crier_pipeline *p;
+	const struct crier_wire_exit *exit;
+};
+
+static bool find_init(void *ctx, struct crier_container *container)
+{
+	struct init_search *search = ctx;
+
+	if (container->init_start_ns == CRIER_UNKNOWN_U64 || !crier_is_init(container, &search->exit->task))
+		return true;
+	init_ended(search->p, container->life, search->exit);
+	return false;
 }
 
 static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d,
@@ -301,21 +327,13 @@ static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d
 		incident = crier_incident_find(&p->node_incidents, &fact);
 	if (incident)
 		crier_incident_explain(incident, &fact, &event.correlation);
-	emit_record(p, &event, subject, d->header->ring, &seq);
+	seq = crier_output(p, &event, d->header->ring, false);
 	if (incident)
 		crier_incident_add(incident, &fact, seq);
-	if (life && is_init) {
-		struct crier_death death = {
-			.boottime_ns = d->header->boottime_ns,
-			.key = fact.key,
-			.status = exit->status,
-			.by_init = true,
-			.executed = (exit->task.flags & CRIER_TASK_EXECED) != 0,
-			.oom = (exit->flags & CRIER_EXIT_OOM) != 0,
-		};
-
-		crier_death_begin(p, life, &death);
-	}
+	if (is_init)
+		init_ended(p, life, exit);
+	else if (exit->task.flags & CRIER_TASK_KNOWN_INIT) /* it ended outside of its container's cgroup */
+		crier_index_each(p->index, find_init, &(struct init_search){p, exit});
 }
 
 /* ---- signal ---- */
@@ -353,7 +371,8 @@ static void note_stop(struct crier_life *life, const struct crier_decoded *d)
 /* The runtime's start returns before init has executed its program: a signal may reach it while it is still the runtime's. */
 static bool is_or_becomes_init(const struct crier_container *container, const struct crier_wire_task *target)
 {
-	if (container && container->init_pid == CRIER_UNKNOWN_U64 && (target->flags & CRIER_TASK_NS_INIT))
+	if (container && container->init_pid == CRIER_UNKNOWN_U64 &&
+	    container->phase < CRIER_PHASE_CONTAINER_RUNNING && (target->flags & CRIER_TASK_NS_INIT))
 		return true;
 	return crier_is_init(container, target);
 }
@@ -404,7 +423,7 @@ static void process_signal(struct crier_pipeline *p, const struct crier_decoded 
 		incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
 	if (incident)
 		crier_incident_explain(incident, &fact, &event.correlation);
-	emit_record(p, &event, subject, d->header->ring, &seq);
+	seq = crier_output(p, &event, d->header->ring, false);
 	if (incident)
 		crier_incident_add(incident, &fact, seq);
 }
@@ -422,8 +441,7 @@ static void tell_created(struct crier_pipeline *p, struct crier_life *life, cons
 	crier_data_init(CRIER_TYPE_CONTAINER_CREATED, &data);
 	data.cgroup_path = event.cgroup.path;
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
-			     event.attribution.status);
+	(void)crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 }
 
 static void process_lifecycle(struct crier_pipeline *p, const struct crier_decoded *d,
@@ -437,10 +455,13 @@ static void process_lifecycle(struct crier_pipeline *p, const struct crier_decod
 	switch (d->header->type) {
 	case CRIER_WIRE_CGROUP_MKDIR:
 		subject->container->created_ns = d->header->boottime_ns;
-		tell_created(p, life, d);
+		if (!life->preexisting) /* else its snapshot tells that it is there */
+			tell_created(p, life, d);
 		break;
 	case CRIER_WIRE_CGROUP_POPULATED:
-		if (!d->populated->populated)
+		if (d->populated->populated)
+			crier_death_undo(p, life);
+		else if (!crier_death_init_lives(p, life))
 			crier_death_begin(p, life, &death);
 		break;
 	case CRIER_WIRE_CGROUP_RMDIR:

@@ -148,10 +148,22 @@ void crier_report_stats(struct crier_pipeline *p)
 	data.pods = index.pods;
 	data.cgroups = cgroups.living;
 	data.held_events = hold.events;
+	data.held_containers = hold.keys;
+	data.held_bytes = hold.bytes;
+	data.hold_full = hold.refused;
+	data.containers_refused = index.refused_full;
+	data.cgroups_refused = cgroups.refused_full;
 	data.attribution_full = p->attribution[CRIER_ATTRIBUTION_FULL];
 	data.attribution_partial = p->attribution[CRIER_ATTRIBUTION_PARTIAL];
 	data.attribution_none = p->attribution[CRIER_ATTRIBUTION_NONE];
 	data.attribution_host = p->attribution[CRIER_ATTRIBUTION_HOST];
+	data.mending_open = p->mending.open;
+	data.mending_mended = p->mending.mended;
+	data.mending_expired = p->mending.expired;
+	data.mending_evicted = p->mending.evicted;
+	data.mending_not_container = p->mending.not_container;
+	data.mending_final = p->mending.final;
+	data.unnamed_containers = p->mending.unnamed_containers;
 	data.cri_asked = p->cri_asked;
 	data.cri_answered = p->cri_answered;
 	data.cri_missing = p->cri_missing;
@@ -163,6 +175,7 @@ void crier_report_stats(struct crier_pipeline *p)
 		data.kernel_truncated = p->counters.kernel.truncated;
 		data.kernel_lookup_missed = p->counters.kernel.lookup_missed;
 		data.kernel_recursion_missed = p->counters.recursion_misses;
+		data.kernel_class_map_full = p->counters.kernel.class_map_full;
 	}
 	data.records_invalid = p->invalid;
 	p->stats_last_ns = p->now_ns;

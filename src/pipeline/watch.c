@@ -219,7 +219,6 @@ static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, con
 
 	uint64_t seq = crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 
-	crier_output_partial(life, seq, event.attribution.status);
 	crier_incident_add(incident, &fact, seq);
 }
 
@@ -266,7 +265,7 @@ void crier_watch_end(struct crier_pipeline *p, struct crier_life *life)
 
 static void sample_limited(struct crier_pipeline *p, struct crier_life *life)
 {
-	if (life->hold_until_ns || crier_hold_has(p->hold, life->key)) {
+	if (crier_life_is_held(p, life)) {
 		life->hinted = true; /* its lines must not overtake what waits */
 		return;
 	}
@@ -320,8 +319,7 @@ static void look_at_cpu(struct crier_pipeline *p, struct crier_life *life)
 	data.period_us = life->container->cpu_period_us;
 	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_CPU_THROTTLE, life, p->now_ns);
 	event.data = &data;
-	crier_output_partial(life, crier_output(p, &event, CRIER_CLASS_CRITICAL, true),
-			     event.attribution.status);
+	(void)crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 }
 
 static bool look_at(void *ctx, struct crier_container *container)

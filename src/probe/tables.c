@@ -59,21 +59,22 @@ int crier_probe_forget(struct crier_probe *probe, uint64_t cgroup_id)
 	return 0;
 }
 
-int crier_probe_init_add(struct crier_probe *probe, uint32_t pid)
+int crier_probe_init_add(struct crier_probe *probe, uint32_t pid, uint64_t start_ns)
 {
-	uint32_t one = 1;
-
-	if (bpf_map_update_elem(bpf_map__fd(probe->skel->maps.crier_inits), &pid, &one, BPF_ANY) == 0)
+	if (bpf_map_update_elem(bpf_map__fd(probe->skel->maps.crier_inits), &pid, &start_ns, BPF_ANY) == 0)
 		return 0;
 	return -errno;
 }
 
-int crier_probe_init_remove(struct crier_probe *probe, uint32_t pid)
+int crier_probe_init_remove(struct crier_probe *probe, uint32_t pid, uint64_t start_ns)
 {
-	/* ENOENT: the exit program removed it already */
-	if (bpf_map_delete_elem(bpf_map__fd(probe->skel->maps.crier_inits), &pid) == 0 || errno == ENOENT)
-		return 0;
-	return -errno;
+	int fd = bpf_map__fd(probe->skel->maps.crier_inits);
+	uint64_t found;
+
+	/* only this thread adds, so it cannot become another's between the two calls */
+	if (bpf_map_lookup_elem(fd, &pid, &found) < 0 || (start_ns && found && found != start_ns))
+		return 0; /* the exit program removed it, or the pid is another init's by now */
+	return bpf_map_delete_elem(fd, &pid) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 int crier_probe_counters(struct crier_probe *probe, struct crier_wire_counters *ret_sum)

@@ -71,6 +71,12 @@ static int host_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return -ENOENT;
 }
 
+static int host_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+{
+	(void)ctx, (void)cgroup_id, (void)buf, (void)cap, (void)ret_len;
+	return -ESTALE;
+}
+
 static void host_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod)
 {
 	(void)ctx, (void)question, (void)id, (void)with_pod;
@@ -91,9 +97,9 @@ static void host_forget(void *ctx, uint64_t cgroup_id)
 	(void)ctx, (void)cgroup_id;
 }
 
-static void host_init_pid(void *ctx, uint32_t pid, bool add)
+static void host_init_pid(void *ctx, uint32_t pid, uint64_t start_ns, bool add)
 {
-	(void)ctx, (void)pid, (void)add;
+	(void)ctx, (void)start_ns, (void)pid, (void)add;
 }
 
 static void host_watch(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on)
@@ -293,6 +299,7 @@ struct bench_node *bench_node_new(uint32_t containers)
 		.read = host_read,
 		.readlink = host_readlink,
 		.inode = host_inode,
+		.cgroup_path = host_cgroup_path,
 		.ask = host_ask,
 		.reconcile = host_reconcile,
 		.classify = host_classify,

@@ -450,13 +450,13 @@ static void exit_of_inits(void)
 	setup_open(&(struct setup){0});
 	box = box_make(NULL, "init");
 	child = child_start(box, body_exit, (void *)4);
-	CHECK_EQ(crier_probe_init_add(probe, (uint32_t)child.pid), 0);
+	CHECK_EQ(crier_probe_init_add(probe, (uint32_t)child.pid, 0), 0);
 	child_go(&child);
 	child_wait(&child);
 	record = records_need(CRIER_WIRE_EXIT, (uint32_t)child.pid, box->id);
 	CHECK_EQ(record->header->ring, CRIER_CLASS_CRITICAL);
 	CHECK(record->exit->task.flags & CRIER_TASK_KNOWN_INIT, "flags %x", record->exit->task.flags);
-	CHECK_EQ(crier_probe_init_remove(probe, (uint32_t)child.pid), 0);
+	CHECK_EQ(crier_probe_init_remove(probe, (uint32_t)child.pid, 0), 0);
 
 	child = child_start_init(box, body_exit, (void *)5);
 	child_go(&child);

@@ -253,7 +253,7 @@ static void stop_of_known_init(void)
 	setup_open(&(struct setup){0});
 	box = box_make(NULL, "known");
 	init = started(box, body_handled);
-	CHECK_EQ(crier_probe_init_add(probe, (uint32_t)init.pid), 0);
+	CHECK_EQ(crier_probe_init_add(probe, (uint32_t)init.pid, 0), 0);
 	args[0] = init.pid;
 	CHECK_EQ(child_run(box, body_kill, args, &insider), 0);
 	sleep_ms(20);

@@ -191,6 +191,77 @@ static void check_prove(struct node *node, const char *path)
 	      "a path out of the hierarchy was followed");
 }
 
+/* By the id alone, in whichever hierarchy; a directory that is gone leads nowhere. */
+static void check_handle(struct node *node, const char *root, const char *directory, const char *name)
+{
+	char path[CRIER_CGROUP_PATH_MAX], gone[600], reason[200];
+	uint64_t gone_id;
+	size_t len = 0;
+	int r = crier_cgroup_path_of(root, inode_of(directory), path, sizeof(path), &len);
+
+	if (r == -EPERM) {
+		printf("skip handle/%s: CAP_DAC_READ_SEARCH is not held\n", name);
+		return;
+	}
+	snprintf(reason, sizeof(reason), "%s: %.*s", strerror(-r), (int)crier_min(len, (size_t)150), path);
+	check(node, name,
+	      r == 0 && crier_slice_equal((struct crier_slice){path, len},
+					  crier_slice_of(directory + strlen(root))),
+	      reason);
+	r = crier_cgroup_path_of(root, inode_of(root), path, sizeof(path), &len);
+	check(node, "handle/root",
+	      r == 0 && crier_slice_equal((struct crier_slice){path, len}, CRIER_SLICE("/")),
+	      "the root's path is not /");
+	snprintf(gone, sizeof(gone), "%s/gone", directory);
+	if (mkdir(gone, 0755) < 0)
+		return;
+	gone_id = inode_of(gone);
+	rmdir(gone);
+	r = crier_cgroup_path_of(root, gone_id, path, sizeof(path), &len);
+	check(node, "handle/gone", r == -ESTALE, strerror(-r));
+	check(node, "handle/short", crier_cgroup_path_of(root, inode_of(directory), path, 4, &len) == -ERANGE,
+	      "a path that does not fit was told");
+	check(node, "handle/no root",
+	      crier_cgroup_path_of("/no-such", 1, path, sizeof(path), &len) == -ENOENT,
+	      "a root that is not there");
+}
+
+/* Ids of cgroups are never given twice (kernfs counts up, 64 bits): a new directory is never taken for an old one. */
+static void check_no_id_twice(struct node *node, const char *directory)
+{
+	uint64_t last = inode_of(directory);
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/again", directory);
+	for (int i = 0; i < 3000; i++) {
+		if (mkdir(path, 0755) < 0)
+			return;
+		uint64_t id = inode_of(path);
+
+		rmdir(path);
+		if (id <= last) {
+			check(node, "ids/never twice", false, "an id came back");
+			return;
+		}
+		last = id;
+	}
+	check(node, "ids/never twice", true, "");
+}
+
+static void check_ids_of_v1(struct node *node)
+{
+	char path[512];
+
+	if (node->layout.memory_is_v2)
+		return;
+	snprintf(path, sizeof(path), "%s/crier-test-%d", node->layout.memory_root, (int)getpid());
+	if (mkdir(path, 0755) < 0)
+		return;
+	check_handle(node, node->layout.memory_root, path, "handle/v1");
+	check_no_id_twice(node, path);
+	rmdir(path);
+}
+
 static bool see_process(void *ctx, const struct crier_proc_entry *entry)
 {
 	struct found *found = ctx;
@@ -229,6 +300,9 @@ int main(void)
 
 		check_walk(&node, path);
 		check_prove(&node, path);
+		check_handle(&node, node.layout.primary_root, node.parts[4], "handle");
+		check_no_id_twice(&node, node.parts[4]);
+		check_ids_of_v1(&node);
 		if (check(&node, "move a process", start_child(&node), strerror(errno)))
 			check_scan(&node, path);
 	}

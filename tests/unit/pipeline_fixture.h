@@ -60,8 +60,19 @@ static int node_read(void *ctx, const char *path, char *buf, size_t cap, size_t 
 
 static int node_inode(void *ctx, const char *path, uint64_t *ret_inode)
 {
-	(void)ctx, (void)path, (void)ret_inode;
-	return -ENOENT;
+	char text[32];
+	size_t len;
+	int r = node_read(ctx, path, text, sizeof(text), &len);
+
+	return r < 0 ? r : crier_parse_u64((struct crier_slice){text, len}, ret_inode);
+}
+
+static int node_cgroup_path(void *ctx, uint64_t id, char *buf, size_t cap, size_t *ret_len)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "cgroup:%llu", (unsigned long long)id);
+	return node_read(ctx, name, buf, cap, ret_len);
 }
 
 static void node_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod)
@@ -91,11 +102,11 @@ static void node_forget(void *ctx, uint64_t id)
 	(void)ctx, (void)id;
 }
 
-static void node_init_pid(void *ctx, uint32_t pid, bool add)
+static void node_init_pid(void *ctx, uint32_t pid, uint64_t start_ns, bool add)
 {
 	struct node *node = ctx;
 
-	(void)pid;
+	(void)pid, (void)start_ns;
 	node->inits_added += add;
 }
 
@@ -159,6 +170,31 @@ static inline size_t count_of(struct node *node, const char *type)
 	return count;
 }
 
+static inline bool is_unnamed(json_t *line)
+{
+	const char *status = text_at(line, "attribution.status");
+
+	return strcmp(status, "partial") == 0 || strcmp(status, "none") == 0;
+}
+
+/* What docs/events.md tells an engine to do: how many lines one container.resolved mends. */
+static inline size_t mended_by(struct node *node, json_t *resolved)
+{
+	const char *cgroup = text_at(resolved, "data.mends.cgroup_id");
+	const char *container = text_at(resolved, "data.mends.container_id");
+	size_t count = 0;
+
+	for (size_t i = 0; i < node->line_count; i++) {
+		json_t *line = node->lines[i], *id = at(line, "container.id");
+
+		count += is_unnamed(line) && int_at(line, "seq") >= int_at(resolved, "data.mends.from_seq") &&
+			 int_at(line, "seq") <= int_at(resolved, "data.mends.to_seq") &&
+			 (strcmp(text_at(line, "cgroup.id"), cgroup) == 0 ||
+			  (id && strcmp(json_string_value(id), container) == 0));
+	}
+	return count;
+}
+
 /* The n-th line of a type, counted from 0; fails the test when there is none. */
 static inline json_t *line_of(struct node *node, const char *type, size_t n)
 {
@@ -178,6 +214,22 @@ static inline void node_file(struct node *node, const char *path, const char *te
 	assert_true(node->file_count <= CRIER_ARRAY_SIZE(node->files));
 	snprintf(file->path, sizeof(file->path), "%s", path);
 	snprintf(file->text, sizeof(file->text), "%s", text);
+}
+
+/* The OCI bundle of a container, as the runtime would name it too. */
+static inline void node_bundle(struct node *node, const char *id)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
+		 id);
+	node_file(
+		node, path,
+		"{\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\","
+		"\"io.kubernetes.cri.container-name\":\"app\",\"io.kubernetes.cri.sandbox-id\":\"" SANDBOX
+		"\","
+		"\"io.kubernetes.cri.sandbox-name\":\"cart-7d9f8b6c5-x2x4k\",\"io.kubernetes.cri.sandbox-namespace\":\"shop\","
+		"\"io.kubernetes.cri.sandbox-uid\":\"" POD_UID "\"}}");
 }
 
 static inline void tick(struct node *node, uint64_t now_ns)
@@ -309,6 +361,15 @@ static inline void feed_signal(struct node *node, uint64_t cgroup, uint32_t pid,
 	feed_record(node, CRIER_WIRE_SIGNAL, CRIER_CLASS_CRITICAL, cgroup, &r, sizeof(r));
 }
 
+static inline void feed_seed(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			     uint32_t flags)
+{
+	struct crier_wire_seed seed = {.task = task(pid, start_ns, cgroup, "prog")};
+
+	seed.task.flags |= flags;
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_SEED, node->now_ns, &seed, sizeof(seed));
+}
+
 static inline void feed_mail(struct node *node, const struct crier_meta_message *message)
 {
 	static char storage[CRIER_META_BLOB_MAX] __attribute__((aligned(8)));
@@ -430,6 +491,7 @@ static inline void node_start(struct node *node, bool cri)
 		.read = node_read,
 		.readlink = node_read,
 		.inode = node_inode,
+		.cgroup_path = node_cgroup_path,
 		.ask = node_ask,
 		.reconcile = node_reconcile,
 		.classify = node_classify,

@@ -10,7 +10,8 @@
 
 #include "crier/hold.h"
 
-static const struct crier_hold_limits limits = {.events_per_key = 4, .events = 10, .bytes = 256 * 1024};
+static const struct crier_hold_limits limits = {
+	.events_per_key = 4, .bytes_per_key = 256 * 1024, .events = 10, .bytes = 256 * 1024};
 
 static int setup(void **state)
 {
@@ -109,6 +110,26 @@ static void test_bounds(void **state)
 	assert_int_equal(crier_hold_release(hold, 9, see, &seen), 2);
 	assert_int_equal(seen.lens[0], 200 * 1024);
 	assert_int_equal(seen.first[1], 'y');
+}
+
+static void test_one_key_cannot_take_all_bytes(void **state)
+{
+	const struct crier_hold_limits narrow = {
+		.events_per_key = 100, .bytes_per_key = 20 * 1024, .events = 100, .bytes = 64 * 1024};
+	static const unsigned char item[4000];
+	struct crier_hold *hold;
+	int r = 0;
+
+	(void)state;
+	assert_int_equal(crier_hold_new(&narrow, &hold), 0);
+	for (uint64_t i = 0; i < 100 && r == 0; i++)
+		r = crier_hold_push(hold, 1, i, item, sizeof(item));
+	assert_int_equal(r, -ENOSPC);
+	assert_true(counts_of(hold).bytes <= narrow.bytes_per_key);
+	assert_int_equal(crier_hold_push(hold, 2, 5, item, sizeof(item)), 0); /* another's room is its own */
+	crier_hold_release(hold, 1, see, &(struct seen){0});
+	assert_int_equal(crier_hold_push(hold, 1, 5, item, sizeof(item)), 0); /* and comes back */
+	crier_hold_free(hold);
 }
 
 static void test_oldest(void **state)
@@ -250,7 +271,7 @@ static void test_model(void **state)
 {
 	static struct model model;
 	struct crier_hold *hold;
-	const struct crier_hold_limits wide = {MODEL_PER_KEY, MODEL_ITEMS, SIZE_MAX / 2};
+	const struct crier_hold_limits wide = {MODEL_PER_KEY, SIZE_MAX / 2, MODEL_ITEMS, SIZE_MAX / 2};
 
 	(void)state;
 	model = (struct model){.random = 88172645463325252ULL};
@@ -283,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+		cmocka_unit_test(test_one_key_cannot_take_all_bytes),
 		cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_push_while_released, setup, teardown),
 		cmocka_unit_test(test_model),

@@ -77,12 +77,12 @@ static void the_runtimes_pid_corrects_a_wrong_guess(void **state)
 	(void)state;
 	feed_mkdir(node, CG_A, CG_POD, ID_A);
 	feed_exec(node, CG_A, PID - 1, node->now_ns, "/usr/bin/hook"); /* before any answer, no bundle */
-	feed_exec(node, CG_A, PID, node->now_ns + 5, "/bin/app");
+	feed_exec(node, CG_A, PID, node->now_ns, "/bin/app");
 	fill_container(&message, ID_A, "app", CRIER_STATE_RUNNING);
 	message.container.pid = PID;
 	feed_mail(node, &message);
 	assert_int_equal(int_at(line_of(node, "container.started", 0), "process.pid"), PID);
-	feed_executed_exit(node, CG_A, PID, node->now_ns + 5, SIGKILL, CRIER_EXIT_OOM);
+	feed_executed_exit(node, CG_A, PID, node->now_ns, SIGKILL, CRIER_EXIT_OOM);
 	run_until(node, node->now_ns + 1 * S);
 	assert_string_equal(text_at(line_of(node, "container.exited", 0), "data.cause"), "oom");
 	node_free(node);
