@@ -149,6 +149,19 @@ static const struct crier_field table_count_fields[] = {
 	FIELDS_END,
 };
 
+#define REFUSED(why, key, doc) STAT(lookups_refused[CRIER_REFUSAL_##why], key, doc)
+static const struct crier_field refused_fields[] = {
+	REFUSED(TOO_LARGE, "too_large", "A file above 1 MiB, a folder of more than 16,384 entries."),
+	REFUSED(NOT_A_FILE, "not_a_file", "A FIFO, device or folder; a log that is no link."),
+	REFUSED(SYMLINK, "symlink", "It would have had to be followed."),
+	REFUSED(DENIED, "denied", "No right to read it."),
+	REFUSED(MALFORMED, "malformed", "No JSON, nested too deep, or no name of the kubelet's."),
+	REFUSED(AMBIGUOUS, "ambiguous", "Several fitted: none was believed."),
+	REFUSED(CONTRADICTED, "contradicted", "The cgroup path or a better source says otherwise."),
+	REFUSED(FAILED, "failed", "Any other error."),
+	FIELDS_END,
+};
+
 const struct crier_field crier_stats_fields[] = {
 	STAT(window_ms, "window_ms", "Since the last agent.stats, milliseconds."),
 	STAT(uptime_ms, "uptime_ms", "Since the start, milliseconds."),
@@ -162,6 +175,8 @@ const struct crier_field crier_stats_fields[] = {
 	GROUP("mending", mending_count_fields,
 	      "What became of the lines with status partial or none, since the start; the first six add up to them."),
 	GROUP("cri", cri_count_fields, "The runtime's answers."),
+	GROUP("lookups_refused", refused_fields,
+	      "Answers of the runtime's and the kubelet's folders that were not taken, since the start."),
 	STAT(rss_bytes, "rss_bytes", "crier's resident memory."),
 	STAT(cpu_ms, "cpu_ms", "CPU time crier used since the start, milliseconds."),
 	STAT(records_invalid, "records_invalid", "Kernel records that did not decode."),

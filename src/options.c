@@ -61,6 +61,19 @@ static int check_pattern(const char *value, struct crier_err *err)
 	return 0;
 }
 
+static int check_absolute(const char *value, struct crier_err *err)
+{
+	if (value[0] != '/')
+		return crier_err_set(err, -EINVAL, "'%.80s' is not an absolute path", value);
+	return 0;
+}
+
+/* "" leaves the folder out. */
+static int check_folder(const char *value, struct crier_err *err)
+{
+	return *value ? check_absolute(value, err) : 0;
+}
+
 static int check_socket(const char *value, struct crier_err *err)
 {
 	if (strcmp(value, "none") == 0 || value[0] == '/')
@@ -111,8 +124,16 @@ static const struct crier_option options[] = {
 	 .doc = "Where the node's file system is seen: /host in a container that mounts it there."},
 	{.name = "cri-socket", .kind = CRIER_OPTION_PATH, AT(cri_socket), .max = 107, .check = check_socket,
 	 .doc = "Socket of the container runtime; none does without it; default: the first well-known one that exists."},
-	{.name = "runtime-state-dir", .kind = CRIER_OPTION_PATH, AT(runtime_state_dir), .flags = CRIER_OPTION_ABSOLUTE, .def = "/run/containerd",
-	 .doc = "State directory of the runtime: OCI bundles are read below it."},
+	{.name = "runtime-state-dir", .plural = "runtime-state-dirs", .kind = CRIER_OPTION_LIST, AT(runtime_state_dirs), .flags = CRIER_OPTION_COMMA,
+	 .metavar = "PATH", .check = check_absolute,
+	 .def = "/run/containerd,/run/k3s/containerd,/run/k0s/containerd,/var/snap/microk8s/common/run/containerd,"
+		"/run/containers/storage,/var/lib/docker",
+	 .doc = "Where a runtime keeps its containers' files, which name a pod before its first process: containerd's state, CRI-O's runroot, docker's "
+		"data-root; the ones that are there are read."},
+	{.name = "pod-logs-dir", .kind = CRIER_OPTION_PATH, AT(pod_logs_dir), .flags = CRIER_OPTION_EMPTY, .check = check_folder, .def = "/var/log/pods",
+	 .doc = "The kubelet's podLogsDir: a pod's name by its uid, where nothing better tells it; empty = not read."},
+	{.name = "container-logs-dir", .kind = CRIER_OPTION_PATH, AT(container_logs_dir), .flags = CRIER_OPTION_EMPTY, .check = check_folder, .def = "/var/log/containers",
+	 .doc = "Where the kubelet links the logs: a container's name by its id, where nothing better tells it; empty = not read."},
 	{.name = "btf", .kind = CRIER_OPTION_PATH, AT(btf),
 	 .doc = "BTF file of the kernel; default: the kernel's own, /sys/kernel/btf/vmlinux."},
 	{.name = "cri-timeout", .kind = CRIER_OPTION_DURATION, AT(cri_timeout_ms), .min = 10, .max = MIN, .def = "2s",

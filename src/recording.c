@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #define MAGIC		"CRIERREC"
-#define VERSION		1
+#define VERSION		2
 #define BYTE_ORDER_MARK 0x01020304u
 #define BUFFER_BYTES	(256 * 1024)
 
@@ -51,6 +51,13 @@ static uint32_t frame_crc(const struct frame_header *header, const void *bytes)
 	uint32_t crc = crc32_add(0xffffffff, header, sizeof(*header));
 
 	return ~crc32_add(crc, bytes, header->length);
+}
+
+void crier_lookup_path(char path[CRIER_LOOKUP_PATH_MAX], enum crier_lookup_kind kind, const char *dir,
+		       struct crier_slice name)
+{
+	snprintf(path, CRIER_LOOKUP_PATH_MAX, "%s/%s%.*s", dir, kind == CRIER_LOOKUP_FIND ? "*" : "",
+		 (int)name.len, name.ptr);
 }
 
 /* ---- writing ---- */

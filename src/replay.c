@@ -35,7 +35,8 @@ static int diverged(struct replay *replay, const char *what, const char *path)
 static int answer(struct replay *replay, enum crier_lookup_kind kind, const char *path, char *buf, size_t cap,
 		  size_t *ret_len)
 {
-	static const char *const names[] = {"", "reading", "resolving", "the inode of", "the path of cgroup"};
+	static const char *const names[] = {
+		"", "reading", "the link", "the inode of", "the path of cgroup", "the file", "the name"};
 	const struct crier_input_lookup *lookup;
 	enum crier_input_type type;
 	const void *bytes;
@@ -63,9 +64,31 @@ static int replay_read(void *ctx, const char *path, char *buf, size_t cap, size_
 	return answer(ctx, CRIER_LOOKUP_READ, path, buf, cap, ret_len);
 }
 
-static int replay_readlink(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len)
+static int replay_file(void *ctx, const char *dir, const char *name, enum crier_bundle_form form, char *buf,
+		       size_t cap, size_t *ret_len)
 {
-	return answer(ctx, CRIER_LOOKUP_READLINK, path, buf, cap, ret_len);
+	char path[CRIER_LOOKUP_PATH_MAX];
+
+	(void)form;
+	crier_lookup_path(path, CRIER_LOOKUP_FILE, dir, crier_slice_of(name));
+	return answer(ctx, CRIER_LOOKUP_FILE, path, buf, cap, ret_len);
+}
+
+static int replay_link(void *ctx, const char *dir, const char *name, char *buf, size_t cap, size_t *ret_len)
+{
+	char path[CRIER_LOOKUP_PATH_MAX];
+
+	crier_lookup_path(path, CRIER_LOOKUP_LINK, dir, crier_slice_of(name));
+	return answer(ctx, CRIER_LOOKUP_LINK, path, buf, cap, ret_len);
+}
+
+static int replay_find(void *ctx, const char *dir, struct crier_slice suffix, char *buf, size_t cap,
+		       size_t *ret_len)
+{
+	char path[CRIER_LOOKUP_PATH_MAX];
+
+	crier_lookup_path(path, CRIER_LOOKUP_FIND, dir, suffix);
+	return answer(ctx, CRIER_LOOKUP_FIND, path, buf, cap, ret_len);
 }
 
 static int replay_inode(void *ctx, const char *path, uint64_t *ret_inode)
@@ -133,9 +156,11 @@ static int start(struct replay *replay, enum crier_output output, struct crier_s
 	const struct crier_host host = {
 		.ctx = replay,
 		.read = replay_read,
-		.readlink = replay_readlink,
 		.inode = replay_inode,
 		.cgroup_path = replay_cgroup_path,
+		.file = replay_file,
+		.link = replay_link,
+		.find = replay_find,
 		.ask = no_ask,
 		.reconcile = no_effect,
 		.classify = no_classify,

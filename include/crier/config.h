@@ -83,9 +83,10 @@ struct crier_config {
 	enum crier_label_keys label_keys;
 
 	/* sources */
-	char *host_root;	 /* "/" */
-	char *cri_socket;	 /* NULL = discover, "none" = off */
-	char *runtime_state_dir; /* "/run/containerd": OCI bundles below it */
+	char *host_root;			     /* "/" */
+	char *cri_socket;			     /* NULL = discover, "none" = off */
+	struct crier_config_list runtime_state_dirs; /* "/run/containerd", …: bundles below them */
+	char *pod_logs_dir, *container_logs_dir;     /* "/var/log/pods", …; "" = not read */
 	char *btf;
 	enum crier_cri_events cri_events;
 	uint64_t cri_timeout_ms, reconcile_interval_ms;

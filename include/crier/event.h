@@ -481,6 +481,19 @@ struct crier_class_counts {
 	uint64_t generated, emitted, filtered, suppressed, lost, held;
 };
 
+/* Why what a look-up in a runtime's or the kubelet's folder found was not taken. */
+enum crier_refusal {
+	CRIER_REFUSAL_TOO_LARGE,    /* a file above its bound, a folder with more entries than are read */
+	CRIER_REFUSAL_NOT_A_FILE,   /* a FIFO, a device, a folder; a log that is no link */
+	CRIER_REFUSAL_SYMLINK,	    /* it would have to be followed */
+	CRIER_REFUSAL_DENIED,	    /* EACCES, EPERM */
+	CRIER_REFUSAL_MALFORMED,    /* no JSON, nested too deep, no name of the kubelet's */
+	CRIER_REFUSAL_AMBIGUOUS,    /* several fit */
+	CRIER_REFUSAL_CONTRADICTED, /* another source says otherwise */
+	CRIER_REFUSAL_FAILED,	    /* any other error */
+	CRIER_REFUSAL_COUNT,
+};
+
 struct crier_data_stats {
 	uint64_t window_ms, uptime_ms;
 	struct crier_class_counts bulk, critical; /* totals since start */
@@ -491,6 +504,7 @@ struct crier_data_stats {
 	uint64_t mending_open, mending_mended, mending_expired, mending_evicted, mending_not_container,
 		mending_final, unnamed_containers;
 	uint64_t cri_asked, cri_answered, cri_missing, cri_events, cri_events_skipped;
+	uint64_t lookups_refused[CRIER_REFUSAL_COUNT];
 	uint64_t rss_bytes, cpu_ms;
 	uint64_t records_invalid, kernel_truncated, kernel_lookup_missed, kernel_recursion_missed,
 		kernel_class_map_full;

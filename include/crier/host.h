@@ -12,18 +12,31 @@
 #include <stdint.h>
 
 #include "crier/base/str.h"
+#include "crier/bundle.h"
 #include "crier/cri.h"
 #include "crier/wire.h"
 
 struct crier_host {
 	void *ctx;
 
-	/* look-ups: absolute paths, host root already prefixed where it must be. 0 or -errno; cut at cap */
+	/*
+	 * Look-ups of the kernel's own files: absolute paths, host root already prefixed where it must be, no symlink at their
+	 * end. 0 or -errno; cut at cap
+	 */
 	int (*read)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
-	int (*readlink)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
 	int (*inode)(void *ctx, const char *path, uint64_t *ret_inode);
 	/* the directory of an id in the primary hierarchy, as a path below its root; CAP_DAC_READ_SEARCH */
 	int (*cgroup_path)(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len);
+
+	/*
+	 * Look-ups in folders that runtime and kubelet write, and a workload may have a hand in. `dir` is the node's path, the
+	 * host root is not prefixed. What is refused and how it is told: crier/base/below.h, crier/bundle.h.
+	 */
+	int (*file)(void *ctx, const char *dir, const char *name, enum crier_bundle_form form, char *buf,
+		    size_t cap, size_t *ret_len);
+	int (*link)(void *ctx, const char *dir, const char *name, char *buf, size_t cap, size_t *ret_len);
+	int (*find)(void *ctx, const char *dir, struct crier_slice suffix, char *buf, size_t cap,
+		    size_t *ret_len);
 
 	/* effects */
 	void (*ask)(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod);

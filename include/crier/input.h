@@ -63,10 +63,15 @@ struct crier_input_counters {
 
 enum crier_lookup_kind {
 	CRIER_LOOKUP_READ = 1,
-	CRIER_LOOKUP_READLINK = 2,
+	CRIER_LOOKUP_LINK = 2,
 	CRIER_LOOKUP_INODE = 3,
 	CRIER_LOOKUP_CGROUP_PATH = 4, /* path: the cgroup's id in digits */
+	CRIER_LOOKUP_FILE = 5,
+	CRIER_LOOKUP_FIND = 6,
+	CRIER_LOOKUP_KIND_COUNT,
 };
+
+#define CRIER_LOOKUP_PATH_MAX 4608 /* of what is recorded with an answer */
 
 struct crier_input_lookup {
 	uint32_t kind;
@@ -74,6 +79,10 @@ struct crier_input_lookup {
 	uint32_t path_len, bytes_len;
 	/* path, then bytes (INODE: u64) */
 };
+
+/** The path that a look-up below a folder is recorded under: dir, slash, name; for FIND with a star before the ending. Pure. */
+void crier_lookup_path(char path[CRIER_LOOKUP_PATH_MAX], enum crier_lookup_kind kind, const char *dir,
+		       struct crier_slice name);
 
 #define CRIER_INPUT_PAYLOAD_MAX (2 * 1024 * 1024)
 

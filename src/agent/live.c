@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pipeline's hands on the real node: bounded look-ups, whose answers are recorded, and effects. */
 #include "agent.h"
+#include "crier/base/below.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -40,85 +40,72 @@ static void record_lookup(struct crier_agent *agent, enum crier_lookup_kind kind
 		agent->recording_failed = true;
 }
 
-static int read_file(const char *path, char *buf, size_t cap, size_t *ret_len)
-{
-	/* what is named in a runtime's folder is not ours: no symlink, no FIFO that would block */
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	size_t len = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	while (len < cap) {
-		ssize_t n = read(fd, buf + len, cap - len);
-
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	return 0;
-}
-
-static bool is_bundle_config(const char *path)
-{
-	return crier_slice_ends(crier_slice_of(path), CRIER_SLICE("/config.json"));
-}
-
-/*
- * An OCI config holds the container's environment and arguments: secrets that neither the pipeline nor a recording has any
- * use for. Only the annotations are handed on.
- */
-static int keep_annotations(char *buf, size_t cap, size_t *len)
-{
-	json_t *root = json_loadb(buf, *len, JSON_ALLOW_NUL, NULL);
-	json_t *annotations = json_object_get(root, "annotations");
-	json_t *kept = annotations ? json_pack("{s:O}", "annotations", annotations) : NULL;
-	size_t size = kept ? json_dumpb(kept, buf, cap, JSON_COMPACT) : 0;
-
-	json_decref(kept);
-	json_decref(root);
-	if (size == 0 || size > cap)
-		return -EBADMSG;
-	*len = size;
-	return 0;
-}
-
 static int live_read(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len)
 {
+	struct crier_agent *agent = ctx;
 	size_t len = 0;
-	int r = read_file(path, buf, cap, &len);
+	int r = crier_below_read_kernel(agent->config->host_root, path, buf, cap, &len);
 
-	if (r == 0 && is_bundle_config(path))
-		r = keep_annotations(buf, cap, &len);
-	record_lookup(ctx, CRIER_LOOKUP_READ, path, r, buf, len);
+	record_lookup(agent, CRIER_LOOKUP_READ, path, r, buf, len);
 	*ret_len = len;
 	return r;
 }
 
-static int live_readlink(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len)
+/* A question about a name in a folder is recorded as one path. */
+static void record_below(struct crier_agent *agent, enum crier_lookup_kind kind, const char *dir,
+			 struct crier_slice name, int result, const char *bytes, size_t len)
 {
-	ssize_t n = readlink(path, buf, cap);
-	int r = n < 0 ? -errno : 0;
+	char path[CRIER_LOOKUP_PATH_MAX];
 
-	*ret_len = n < 0 ? 0 : (size_t)n;
-	record_lookup(ctx, CRIER_LOOKUP_READLINK, path, r, buf, *ret_len);
+	crier_lookup_path(path, kind, dir, name);
+	record_lookup(agent, kind, path, result, bytes, len);
+}
+
+static int live_file(void *ctx, const char *dir, const char *name, enum crier_bundle_form form, char *buf,
+		     size_t cap, size_t *ret_len)
+{
+	struct crier_agent *agent = ctx;
+	size_t len = 0;
+	int r = crier_bundle_read(agent->config->host_root, dir, name, form, buf, cap, &len);
+
+	record_below(agent, CRIER_LOOKUP_FILE, dir, crier_slice_of(name), r, buf, len);
+	*ret_len = len;
+	return r;
+}
+
+static int live_link(void *ctx, const char *dir, const char *name, char *buf, size_t cap, size_t *ret_len)
+{
+	struct crier_agent *agent = ctx;
+	size_t len = 0;
+	int r = crier_below_link(agent->config->host_root, dir, name, buf, cap, &len);
+
+	record_below(agent, CRIER_LOOKUP_LINK, dir, crier_slice_of(name), r, buf, len);
+	*ret_len = len;
+	return r;
+}
+
+static int live_find(void *ctx, const char *dir, struct crier_slice suffix, char *buf, size_t cap,
+		     size_t *ret_len)
+{
+	struct crier_agent *agent = ctx;
+	size_t len = 0;
+	int r = crier_below_find(agent->config->host_root, dir, suffix, buf, cap, &len);
+
+	record_below(agent, CRIER_LOOKUP_FIND, dir, suffix, r, buf, len);
+	*ret_len = len;
 	return r;
 }
 
 static int live_inode(void *ctx, const char *path, uint64_t *ret_inode)
 {
+	struct crier_agent *agent = ctx;
+	const char *below, *root = crier_below_split(agent->config->host_root, path, &below);
+	_cleanup_close_ int fd = crier_below_open(root, below, O_PATH | O_NOFOLLOW);
 	struct stat st;
-	int r = lstat(path, &st) < 0 ? -errno : 0;
+	int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
 	uint64_t inode = r == 0 ? st.st_ino : 0;
 
-	record_lookup(ctx, CRIER_LOOKUP_INODE, path, r, &inode, sizeof(inode));
+	record_lookup(agent, CRIER_LOOKUP_INODE, path, r, &inode, sizeof(inode));
 	if (r == 0)
 		*ret_inode = inode;
 	return r;
@@ -197,9 +184,11 @@ void crier_agent_live(struct crier_agent *agent)
 	agent->host = (struct crier_host){
 		.ctx = agent,
 		.read = live_read,
-		.readlink = live_readlink,
 		.inode = live_inode,
 		.cgroup_path = live_cgroup_path,
+		.file = live_file,
+		.link = live_link,
+		.find = live_find,
 		.ask = live_ask,
 		.reconcile = live_reconcile,
 		.classify = live_classify,
@@ -261,7 +250,7 @@ static uint64_t own_rss(void)
 	size_t len = 0;
 	unsigned long long total, resident;
 
-	if (read_file("/proc/self/statm", text, sizeof(text) - 1, &len) < 0)
+	if (crier_below_read_kernel("/", "/proc/self/statm", text, sizeof(text) - 1, &len) < 0)
 		return 0;
 	text[len] = '\0';
 	return sscanf(text, "%llu %llu", &total, &resident) == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE)

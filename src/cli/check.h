@@ -31,7 +31,7 @@ struct crier_check {
 	const struct crier_config *config;
 	struct crier_cgroup_layout layout;
 	bool has_layout;
-	char runtime[64]; /* its name, "" = not known */
+	bool has_files; /* a runtime's folder can be read */
 	size_t count;
 	struct crier_finding findings[CRIER_FINDINGS_MAX];
 };

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The container runtime, and the files crier writes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "check.h"
+#include "crier/base/below.h"
 #include "crier/cri.h"
 
 static void say_runtime(struct crier_finding *finding, const char *socket,
@@ -49,7 +51,6 @@ static void check_socket(struct crier_check *check)
 		r = crier_cri_probe(socket, (uint32_t)config->cri_timeout_ms, &facts, &err);
 	if (r == 0) {
 		say_runtime(finding, socket, &facts);
-		(void)crier_copy_str(check->runtime, sizeof(check->runtime), crier_slice_of(facts.name));
 		return;
 	}
 	crier_finding_say(finding, "%s", err.message);
@@ -58,31 +59,67 @@ static void check_socket(struct crier_check *check)
 		"pod names are then known by OCI bundles and log directories only; set --cri-socket, or to none");
 }
 
+/* Is a folder of the node there, and open to crier? Says so. @return 0 or -errno */
+static int look_at_folder(struct crier_check *check, struct crier_finding *finding, const char *path)
+{
+	_cleanup_close_ int fd = crier_below_open(check->config->host_root, path, O_RDONLY | O_DIRECTORY);
+
+	if (fd == -ENOENT)
+		return fd;
+	if (fd < 0)
+		crier_finding_say(finding, "%.300s: %s", path, strerror(-fd));
+	else
+		crier_finding_say(finding, "%.300s", path);
+	return crier_min(fd, 0);
+}
+
 static void check_bundles(struct crier_check *check)
 {
 	struct crier_finding *finding = crier_check_add(check, "bundles");
-	const struct crier_config *config = check->config;
-	const char *root = strcmp(config->host_root, "/") == 0 ? "" : config->host_root;
-	char path[PATH_MAX];
-	struct stat st;
+	const struct crier_config_list *dirs = &check->config->runtime_state_dirs;
 
-	if (check->runtime[0] && strcmp(check->runtime, "containerd") != 0) {
-		crier_finding_say(finding, "not read: this runtime is not containerd");
+	for (size_t i = 0; i < dirs->count; i++) {
+		int r = look_at_folder(check, finding, dirs->items[i]);
+
+		check->has_files |= r == 0;
+		if (r < 0 && r != -ENOENT)
+			crier_finding_worsen(
+				finding, CRIER_FINDING_DEGRADED,
+				"crier needs CAP_DAC_READ_SEARCH, and the folder mounted as it is");
+	}
+	if (finding->text[0])
 		return;
+	crier_finding_say(finding, "none of --runtime-state-dir is there");
+	crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+			     "metadata then waits for the runtime's answer; set --runtime-state-dir");
+}
+
+/* The last resort: nothing is missing without them while runtime or bundles answer. */
+static void check_logs(struct crier_check *check)
+{
+	const char *const dirs[] = {check->config->pod_logs_dir, check->config->container_logs_dir};
+	struct crier_finding *finding = crier_check_add(check, "logs");
+	bool cri_off = check->config->cri_socket && strcmp(check->config->cri_socket, "none") == 0;
+
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(dirs); i++) {
+		int r = *dirs[i] ? look_at_folder(check, finding, dirs[i]) : 0;
+
+		if (r == -ENOENT)
+			crier_finding_say(finding, "%.300s is not there", dirs[i]);
+		if (r < 0 && cri_off && !check->has_files)
+			crier_finding_worsen(
+				finding, CRIER_FINDING_DEGRADED,
+				"without runtime and bundles these folders name pods; mount them, or set --pod-logs-dir and --container-logs-dir");
 	}
-	snprintf(path, sizeof(path), "%.2000s%.2000s", root, config->runtime_state_dir);
-	crier_finding_say(finding, "%s", path);
-	if (stat(path, &st) < 0 || access(path, R_OK | X_OK) < 0) {
-		crier_finding_say(finding, "%s", strerror(errno));
-		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
-				     "metadata then waits for the runtime's answer; set --runtime-state-dir");
-	}
+	if (!finding->text[0])
+		crier_finding_say(finding, "none, as asked");
 }
 
 void crier_check_runtime(struct crier_check *check)
 {
 	check_socket(check);
 	check_bundles(check);
+	check_logs(check);
 }
 
 /* The nearest directory above `path` that exists is the one that must be writable. */

@@ -23,7 +23,7 @@
 #define QUESTIONS_MAX 2048
 
 struct look {
-	const struct crier_config *config;
+	struct crier_config *config;
 	struct crier_index *index;
 	struct crier_mailbox *mailbox;
 	struct crier_cri *cri;
@@ -206,7 +206,7 @@ static int look_and_print(struct look *look)
 		crier_error("%s", err.message);
 		code = CRIER_EXIT_DEGRADED;
 	}
-	crier_ps_read_bundles(look->index, look->config);
+	crier_ps_read_files(look->index, look->config);
 	if (ask_runtime(look) < 0) {
 		crier_warn("%s; names are missing", look->reason);
 		code = CRIER_EXIT_DEGRADED;

@@ -6,8 +6,8 @@
 #include "crier/config.h"
 #include "crier/index.h"
 
-/** Fill what containerd's bundles say of the containers in the index. */
-void crier_ps_read_bundles(struct crier_index *index, const struct crier_config *config);
+/** Fill what the runtimes' and the kubelet's folders say of the containers in the index. */
+void crier_ps_read_files(struct crier_index *index, struct crier_config *config);
 
 /** Text columns, wide as what stands in them. Control characters become spaces. @return enum crier_exit */
 int crier_ps_print_text(struct crier_index *index);

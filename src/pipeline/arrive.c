@@ -40,8 +40,7 @@ static void find_memory_id(struct crier_pipeline *p, struct crier_cgroup *cgroup
 static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgroup,
 			    const struct crier_cgroup_facts *facts)
 {
-	struct crier_life *life = crier_life_get(p, facts->container_id,
-						 facts->kind == CRIER_CGROUP_KIND_CONTAINER ? cgroup : NULL);
+	struct crier_life *life = crier_life_get(p, facts->container_id);
 	struct crier_meta_container *meta = &p->message.container;
 
 	if (!life)
@@ -63,9 +62,11 @@ static void adopt_container(struct crier_pipeline *p, struct crier_cgroup *cgrou
 		crier_index_pod_set_qos(p->index, life->container->pod, facts->qos, CRIER_SOURCE_CGROUP_PATH);
 	if (!life->container->runtime_name)
 		life->container->runtime_name = facts->runtime;
-	cgroup->pod = life->container->pod;
 	if (facts->driver)
 		p->start.layout.driver = facts->driver;
+	if (facts->kind == CRIER_CGROUP_KIND_CONTAINER)
+		crier_life_found(p, life, cgroup);
+	cgroup->pod = life->container->pod;
 }
 
 /* The container's own directory, where something below it was found first. */
@@ -180,7 +181,7 @@ static bool is_init_exec(struct crier_pipeline *p, struct crier_life *life, cons
 		return life->container->init_pid == task->pid;
 	if (task->flags & CRIER_TASK_NS_INIT)
 		return true;
-	if (crier_life_read_init_pid(p, life, &stated))
+	if (crier_source_init_pid(&p->sources, life->container, &stated))
 		return stated == task->pid;
 	return first;
 }

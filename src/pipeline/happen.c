@@ -137,7 +137,7 @@ void crier_happen(struct crier_pipeline *p)
 		return;
 	}
 	if (!life && message->container.id.len && event != CRIER_META_EVENT_DELETED)
-		life = crier_life_get(p, id, NULL);
+		life = crier_life_get(p, id);
 	if (life)
 		container_event(p, life, event);
 }

@@ -14,6 +14,7 @@
 #include "crier/incident.h"
 #include "crier/pipeline.h"
 #include "crier/pressure.h"
+#include "crier/source.h"
 
 #define NEVER	  UINT64_MAX
 #define MS_NS	  1000000ULL
@@ -22,7 +23,9 @@
 #define ASK_BACKOFF_FIRST_NS                                                                                 \
 	(10 * MS_NS) /* a sandbox is NOT_FOUND until RunPodSandbox ends, 34 ms and more */
 #define ASK_BACKOFF_LAST_NS (200 * MS_NS) /* containerd knows an exit some 50 ms after the kernel */
-#define EXITED_TOLD_MAX	    256		  /* ids kept for the state file */
+/* A file of cgroupfs or /proc: memory.stat has some 6 KiB, /proc/PID/cgroup a dozen paths; what is kept of a bundle 32. */
+#define FILE_BYTES	(64 * 1024)
+#define EXITED_TOLD_MAX 256 /* ids kept for the state file */
 
 /* What was seen of a container's end. */
 struct crier_death {
@@ -68,9 +71,10 @@ struct crier_life {
 	/* waiting for metadata */
 	uint64_t hold_until_ns; /* 0 = settled: events go straight on */
 	uint64_t asked_ns, next_ask_ns;
-	uint64_t snapshot_ns; /* the snapshot waits for the runtime's answer until then; its events do not */
-	uint64_t answered_ns; /* last time the runtime named it, singly or in a list */
-	uint32_t asks;
+	uint64_t next_look_ns; /* at the node's files; 0 = they will not say more */
+	uint64_t snapshot_ns;  /* the snapshot waits for the runtime's answer until then; its events do not */
+	uint64_t answered_ns;  /* last time the runtime named it, singly or in a list */
+	uint32_t asks, looks;
 	uint32_t cgroups; /* entries of the table that point at the container */
 	bool hold_full;	  /* its queue goes because a bound is reached */
 	bool hinted;	  /* reclaim was hinted at while it was on hold: sample once it is settled */
@@ -150,6 +154,7 @@ struct crier_pipeline {
 	struct crier_start start;
 	struct crier_index *index;
 	struct crier_cgroup_table *cgroups;
+	struct crier_sources sources;
 	struct crier_hold *hold;
 	struct crier_filter *filter;
 	struct crier_emit_options emit;
@@ -207,7 +212,7 @@ struct crier_pipeline {
 	size_t exited_count;
 
 	char line[CRIER_LINE_MAX + 256];
-	char file[1024 * 1024]; /* one look-up's answer */
+	char file[FILE_BYTES]; /* one look-up's answer */
 	struct crier_meta_message message;
 };
 
@@ -246,8 +251,7 @@ struct crier_subject crier_subject_of(struct crier_pipeline *p, uint64_t cgroup_
 struct crier_subject crier_locate(struct crier_pipeline *p, uint64_t cgroup_id, uint32_t pid);
 
 /* life.c */
-struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id,
-				  struct crier_cgroup *cgroup);
+struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id);
 void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_tick(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_drop(void *ctx, struct crier_container *container);
@@ -256,8 +260,6 @@ bool crier_life_free(void *ctx, struct crier_container *container);
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
 /** The snapshot of one that was there before crier: now, or when the runtime has answered. */
 void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life);
-bool crier_life_read_init_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t *ret_pid);
-void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life);
 /** @param start_ns  boottime of its start, UNKNOWN: stated only; @param by_ticks  cut to the clock tick */
 void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint32_t pid, uint64_t start_ns,
 			 bool by_ticks);
@@ -265,6 +267,9 @@ void crier_life_set_init(struct crier_pipeline *p, struct crier_life *life, uint
 void crier_life_unset_init(struct crier_pipeline *p, struct crier_life *life);
 
 /* wait.c */
+/** Its own directory is seen, and what the path tells was merged: files and runtime are asked, its events wait. */
+void crier_life_found(struct crier_pipeline *p, struct crier_life *life, struct crier_cgroup *cgroup);
+void crier_life_look_again(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_ask(struct crier_pipeline *p, struct crier_life *life);
 /** A living container without a name is asked about again, ever more rarely, as long as the runtime answers at all. */
 void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life);
@@ -273,7 +278,6 @@ void crier_life_heard(struct crier_pipeline *p, struct crier_life *life, enum cr
 		      bool is_answer);
 /** The runtime owes an answer for longer than that, or the last question was given up. */
 bool crier_life_is_silent(struct crier_pipeline *p, uint64_t age_ns);
-void crier_life_hold(struct crier_pipeline *p, struct crier_life *life);
 bool crier_life_is_held(const struct crier_pipeline *p, const struct crier_life *life);
 void crier_life_settle(struct crier_pipeline *p, struct crier_life *life);
 

@@ -6,8 +6,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
 
 void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 {
@@ -17,6 +15,8 @@ void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 		due = crier_min(due, life->hold_until_ns);
 	if (life->next_ask_ns)
 		due = crier_min(due, life->next_ask_ns);
+	if (life->next_look_ns)
+		due = crier_min(due, life->next_look_ns);
 	if (life->dying_until_ns)
 		due = crier_min(due, life->dying_until_ns);
 	if (life->snapshot_ns)
@@ -52,8 +52,7 @@ static bool bury_one_dead(struct crier_pipeline *p)
 	return after.containers < before.containers;
 }
 
-struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id,
-				  struct crier_cgroup *cgroup)
+struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice id)
 {
 	struct crier_container *container;
 
@@ -74,14 +73,6 @@ struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice i
 		crier_list_init(&life->busy);
 		crier_list_init(&life->asked);
 		container->life = life;
-	}
-	if (cgroup && life->cgroup != cgroup) {
-		life->cgroup = cgroup;
-		container->cgroup_id = cgroup->id;
-		if (container->phase < CRIER_PHASE_CONTAINER_CREATED)
-			container->phase = CRIER_PHASE_CONTAINER_CREATED;
-		crier_life_read_bundle(p, life);
-		crier_life_hold(p, life);
 	}
 	return life;
 }
@@ -125,6 +116,8 @@ bool crier_life_free(void *ctx, struct crier_container *container)
 
 void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 {
+	if (life->next_look_ns && p->now_ns >= life->next_look_ns)
+		crier_life_look_again(p, life);
 	if (life->hold_until_ns && p->now_ns >= life->hold_until_ns)
 		crier_life_settle(p, life);
 	if (life->next_ask_ns && p->now_ns >= life->next_ask_ns)
@@ -211,79 +204,4 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 		data.uptime_ms = (p->now_ns - container->init_start_ns) / MS_NS;
 	event.data = &data;
 	(void)crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
-}
-
-/* ---- the OCI bundle: on disk before the container's first process ---- */
-
-static void merge_bundle(struct crier_pipeline *p, struct crier_life *life, json_t *annotations)
-{
-	struct crier_meta_message *message = &p->message;
-	struct crier_container *container = life->container;
-	struct crier_slice type = crier_json_text(annotations, "io.kubernetes.cri.container-type");
-
-	crier_meta_clear(message);
-	message->container.id = crier_slice_of(container->id);
-	message->container.sandbox_id = crier_json_text(annotations, "io.kubernetes.cri.sandbox-id");
-	message->container.name = crier_json_text(annotations, "io.kubernetes.cri.container-name");
-	message->container.image = crier_json_text(annotations, "io.kubernetes.cri.image-name");
-	message->container.pod_name = crier_json_text(annotations, "io.kubernetes.cri.sandbox-name");
-	message->container.pod_namespace =
-		crier_json_text(annotations, "io.kubernetes.cri.sandbox-namespace");
-	message->container.pod_uid = crier_json_text(annotations, "io.kubernetes.cri.sandbox-uid");
-	message->pod.sandbox_id = message->container.sandbox_id;
-	message->pod.name = message->container.pod_name;
-	message->pod.namespace_ = message->container.pod_namespace;
-	message->pod.uid = message->container.pod_uid;
-
-	struct crier_pod *pod;
-
-	if (message->pod.sandbox_id.len || message->pod.uid.len) {
-		if (crier_index_pod_add(p->index, message->pod.sandbox_id, message->pod.uid, &pod) == 0) {
-			crier_index_merge_pod(p->index, pod, &message->pod, CRIER_SOURCE_OCI_BUNDLE, NULL);
-			crier_index_container_set_pod(p->index, container, pod);
-		}
-	}
-	crier_index_merge_container(p->index, container, &message->container, CRIER_SOURCE_OCI_BUNDLE);
-	if (crier_slice_equal(type, CRIER_SLICE("sandbox"))) {
-		container->type = CRIER_CONTAINER_TYPE_SANDBOX;
-		container->version++;
-	}
-}
-
-static bool read_bundle_file(struct crier_pipeline *p, const struct crier_life *life, const char *name,
-			     size_t *ret_len)
-{
-	char path[CRIER_CGROUP_PATH_MAX];
-
-	if (strchr(life->container->id, '/') || life->container->id[0] == '.')
-		return false; /* an id that would lead elsewhere */
-	snprintf(path, sizeof(path), "%s%s/io.containerd.runtime.v2.task/k8s.io/%s/%s", crier_host_root(p),
-		 p->config->runtime_state_dir, life->container->id, name);
-	return p->host.read(p->host.ctx, path, p->file, sizeof(p->file), ret_len) == 0;
-}
-
-/* init.pid is written when the runtime has made the container, before it lets init execute. */
-bool crier_life_read_init_pid(struct crier_pipeline *p, struct crier_life *life, uint64_t *ret_pid)
-{
-	size_t len;
-
-	if (!read_bundle_file(p, life, "init.pid", &len))
-		return false;
-	while (len && (p->file[len - 1] == '\n' || p->file[len - 1] == ' '))
-		len--;
-	return crier_parse_u64((struct crier_slice){p->file, len}, ret_pid) == 0;
-}
-
-void crier_life_read_bundle(struct crier_pipeline *p, struct crier_life *life)
-{
-	size_t len;
-
-	if (!read_bundle_file(p, life, "config.json", &len))
-		return;
-	json_t *root = json_loadb(p->file, len, JSON_ALLOW_NUL, NULL);
-	json_t *annotations = json_object_get(root, "annotations");
-
-	if (json_is_object(annotations))
-		merge_bundle(p, life, annotations);
-	json_decref(root);
 }

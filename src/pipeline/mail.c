@@ -133,7 +133,7 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 	if (!life && !listed)
 		return; /* forgotten meanwhile */
 	if (!life)
-		life = crier_life_get(p, message->container.id, NULL);
+		life = crier_life_get(p, message->container.id);
 	if (!life)
 		return; /* table full: counted there */
 	crier_mail_merge_container(p, life, message, listed ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI);
@@ -206,7 +206,7 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 			crier_life_settle(p, life);
 		else
 			life->next_ask_ns = p->now_ns + backoff_ns;
-	} else if (life->hold_until_ns && message->status != CRIER_META_TIMEOUT) {
+	} else if (life->hold_until_ns && message->status != CRIER_META_TIMEOUT && !life->next_look_ns) {
 		crier_life_settle(p, life);
 	}
 	if (!life->next_ask_ns && !life->hold_until_ns)
@@ -285,7 +285,7 @@ static void mail_down(struct crier_pipeline *p, const struct crier_meta_message 
 		crier_list_append(&p->busy, &life->busy);
 		if (life->dying_until_ns)
 			crier_death_finish(p, life);
-		else if (life->hold_until_ns)
+		else if (life->hold_until_ns && !life->next_look_ns)
 			crier_life_settle(p, life); /* nothing better can come soon */
 	}
 }

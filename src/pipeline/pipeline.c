@@ -151,6 +151,13 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	crier_index_on_drop(p->index, crier_life_drop, p);
 	crier_index_on_pod_drop(p->index, crier_life_pod_drop, p);
 	crier_cgroup_table_on_evict(p->cgroups, forget_cgroup, p);
+	p->sources = (struct crier_sources){
+		.host = &p->host,
+		.config = p->config,
+		.index = p->index,
+		.buf = p->file,
+		.cap = sizeof(p->file),
+	};
 	set_timers(p);
 	*ret_pipeline = p;
 	return 0;
@@ -339,6 +346,7 @@ static void reload(struct crier_pipeline *p, struct crier_slice json)
 		return;
 	}
 	p->reloaded = config;
+	p->sources.config = config;
 	if (old) {
 		crier_config_done(old);
 		free(old);

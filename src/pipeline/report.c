@@ -169,6 +169,7 @@ void crier_report_stats(struct crier_pipeline *p)
 	data.cri_missing = p->cri_missing;
 	data.cri_events = p->cri_events;
 	data.cri_events_skipped = p->cri_events_skipped;
+	memcpy(data.lookups_refused, p->sources.refused, sizeof(data.lookups_refused));
 	if (p->counters_ns) {
 		data.rss_bytes = p->counters.rss_bytes;
 		data.cpu_ms = p->counters.cpu_ms;

@@ -4,12 +4,15 @@
  * expected soon; nobody else's do.
  *
  *   what is known      waits at most        and not at all while
- *   no name            --hold-age           the runtime is off or down, or owes an answer for longer than that
+ *   no name            --hold-age           the runtime is off or down, or owes an answer for longer than that;
+ *                                           a log folder without its link is worth the wait all the same
  *   the pod's name     --hold-named-age     the same, or it is not connected yet, or its last answer took longer than that
  *   a sandbox's name   not at all           (the runtime knows a sandbox only once RunPodSandbox is done)
  */
 #include "internal.h"
 
+#define LOOK_FIRST_NS	  (10 * MS_NS)
+#define LOOKS_MAX	  11 /* after twice as long each time: 20 s in all, when a slow start is over */
 #define ASKS_MAX	  16 /* of one container without a name; then the periodic list has to do */
 #define ASK_LATER_LAST_NS (30 * SECOND_NS)
 #define UNANSWERED_TIMEOUTS                                                                                  \
@@ -86,11 +89,20 @@ bool crier_life_is_silent(struct crier_pipeline *p, uint64_t age_ns)
 	return p->cri_silent || silence_ns(p) > age_ns;
 }
 
-/* How long it is worth waiting for more than is known now. */
-static uint64_t patience_ns(struct crier_pipeline *p, const struct crier_life *life)
+/* Ask the node's files for what is unset; and again a little later, as often as that may help. */
+static void look(struct crier_pipeline *p, struct crier_life *life)
 {
-	const struct crier_container *container = life->container;
-	bool is_named = crier_container_is_identified(container);
+	bool later = crier_source_fill(&p->sources, life->container, p->now_ns, life->looks > 0);
+
+	life->next_look_ns =
+		later && life->looks < LOOKS_MAX ? p->now_ns + (LOOK_FIRST_NS << life->looks) : 0;
+	life->looks++;
+}
+
+/* How long it is worth waiting for more of the runtime than is known now. */
+static uint64_t patience_with_runtime_ns(struct crier_pipeline *p, const struct crier_container *container,
+					 bool is_named)
+{
 	uint64_t age_ns = (is_named ? p->config->hold_named_age_ms : p->config->hold_age_ms) * MS_NS;
 
 	if (!p->cri_enabled || p->cri_down || crier_life_is_silent(p, age_ns))
@@ -102,15 +114,49 @@ static uint64_t patience_ns(struct crier_pipeline *p, const struct crier_life *l
 	return age_ns;
 }
 
-void crier_life_hold(struct crier_pipeline *p, struct crier_life *life)
+static uint64_t patience_ns(struct crier_pipeline *p, const struct crier_life *life)
 {
-	uint64_t patience = patience_ns(p, life);
+	bool is_named = crier_container_is_identified(life->container);
 
-	life->asks = 0;
+	if (!is_named && life->next_look_ns)
+		return p->config->hold_age_ms * MS_NS;
+	return patience_with_runtime_ns(p, life->container, is_named);
+}
+
+void crier_life_found(struct crier_pipeline *p, struct crier_life *life, struct crier_cgroup *cgroup)
+{
+	struct crier_container *container = life->container;
+	uint64_t patience;
+
+	if (life->cgroup == cgroup)
+		return;
+	life->cgroup = cgroup;
+	container->cgroup_id = cgroup->id;
+	if (container->phase < CRIER_PHASE_CONTAINER_CREATED)
+		container->phase = CRIER_PHASE_CONTAINER_CREATED;
+	life->asks = life->looks = 0;
+	look(p, life);
+	patience = patience_ns(p, life);
 	crier_life_ask(p, life);
 	if (patience)
 		life->hold_until_ns = p->now_ns + patience;
 	crier_life_schedule(p, life);
+}
+
+void crier_life_look_again(struct crier_pipeline *p, struct crier_life *life)
+{
+	life->next_look_ns = 0;
+	if (crier_container_is_identified(life->container))
+		return;
+	look(p, life);
+	if (life->hold_until_ns) {
+		uint64_t patience = patience_ns(p, life);
+
+		life->hold_until_ns = crier_min(life->hold_until_ns, p->now_ns + patience);
+		if (!patience)
+			crier_life_settle(p, life);
+	}
+	crier_mail_named(p, life);
 }
 
 bool crier_life_is_held(const struct crier_pipeline *p, const struct crier_life *life)

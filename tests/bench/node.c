@@ -59,9 +59,23 @@ static int host_read(void *ctx, const char *path, char *buf, size_t cap, size_t 
 	return -ENOENT;
 }
 
-static int host_readlink(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len)
+static int host_file(void *ctx, const char *dir, const char *name, enum crier_bundle_form form, char *buf,
+		     size_t cap, size_t *ret_len)
 {
-	(void)ctx, (void)path, (void)buf, (void)cap, (void)ret_len;
+	(void)ctx, (void)dir, (void)name, (void)form, (void)buf, (void)cap, (void)ret_len;
+	return -ENOENT;
+}
+
+static int host_link(void *ctx, const char *dir, const char *name, char *buf, size_t cap, size_t *ret_len)
+{
+	(void)ctx, (void)dir, (void)name, (void)buf, (void)cap, (void)ret_len;
+	return -ENOENT;
+}
+
+static int host_find(void *ctx, const char *dir, struct crier_slice suffix, char *buf, size_t cap,
+		     size_t *ret_len)
+{
+	(void)ctx, (void)dir, (void)suffix, (void)buf, (void)cap, (void)ret_len;
 	return -ENOENT;
 }
 
@@ -297,7 +311,9 @@ struct bench_node *bench_node_new(uint32_t containers)
 	const struct crier_host host = {
 		.ctx = node,
 		.read = host_read,
-		.readlink = host_readlink,
+		.file = host_file,
+		.link = host_link,
+		.find = host_find,
 		.inode = host_inode,
 		.cgroup_path = host_cgroup_path,
 		.ask = host_ask,

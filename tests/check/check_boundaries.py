@@ -16,13 +16,13 @@ LIBRARIES = {
     "yaml.h": ("src/config_yaml.c", "src/cli/version.c"),
     # JSON is read or built here and nowhere else; event lines are written by src/emit*.c without it.
     "jansson.h": (
+        "src/bundle.c",  # a runtime's own file of a container
+        "src/source.c",  # gives back what the former read
         "src/options.h",  # values of options as JSON: the effective config in recordings
         "src/schema*.c",
         "src/state.c",
         "src/agent/agent.c",  # reload and ready messages to the pipeline
-        "src/agent/live.c",  # only the annotations of an OCI config leave the look-up
         "src/agent/start.c",
-        "src/pipeline/life.c",  # the OCI bundle
         "src/pipeline/start.c",  # the start record
         "src/pipeline/pipeline.c",  # the ready and config records
         "src/pipeline/report.c",
@@ -42,9 +42,9 @@ LAYERS = (
     ),
     (
         "modules",
-        "crier/cgroup.h crier/cri.h crier/cri_convert.h crier/decode.h crier/emit.h crier/hold.h crier/incident.h "
-        "crier/index.h crier/mailbox.h crier/pressure.h crier/probe.h crier/sink.h",
-        "src/cgroup/* src/cri/* src/decode.c src/emit*.[ch] src/event.c src/fields*.[ch] src/hold.c src/incident.c src/index*.[ch] src/mailbox.c "
+        "crier/bundle.h crier/cgroup.h crier/cri.h crier/cri_convert.h crier/decode.h crier/emit.h crier/hold.h crier/incident.h "
+        "crier/index.h crier/log_name.h crier/mailbox.h crier/pressure.h crier/probe.h crier/sink.h",
+        "src/bundle*.c src/cgroup/* src/cri/* src/decode.c src/emit*.[ch] src/event.c src/fields*.[ch] src/hold.c src/incident.c src/index*.[ch] src/log_name.c src/mailbox.c "
         "src/pressure.c src/probe/* src/sink/* src/schema*.[ch] src/story*.[ch] src/summary.c src/text.c",
     ),
     (
@@ -52,7 +52,7 @@ LAYERS = (
         "crier/config.h crier/filter.h crier/input.h crier/state.h crier/stats.h",
         "src/config*.[ch] src/options.[ch] src/profile.c src/filter.c src/recording.c src/state.c src/stats.c",
     ),
-    ("pipeline", "crier/host.h crier/pipeline.h crier/replay.h", "src/pipeline/* src/replay.c"),
+    ("pipeline", "crier/host.h crier/pipeline.h crier/replay.h crier/source.h", "src/pipeline/* src/replay.c src/source.c"),
     ("agent", "crier/agent.h", "src/agent/*"),
     ("cli", "crier/cli.h", "src/cli/* src/main.c"),
 )

@@ -21,6 +21,7 @@ PURE = (
     "src/options.c", "src/profile.c", "src/config_value.c", "src/config_json.c",
     "src/decode.c", "src/cgroup/path.c", "src/cgroup/table.c", "src/cgroup/mounts.c",
     "src/index*.c", "src/hold.c", "src/incident.c", "src/pressure.c", "src/filter.c",
+    "src/bundle.c", "src/log_name.c", "src/source.c",
     "src/emit*.c", "src/summary.c", "src/story*.c", "src/text.c",
     "src/cri/convert.c", "src/cri/holder.c", "src/cri/info.c", "src/cri/list.c", "src/cri/methods.c",
     "src/pipeline/*.c",

@@ -54,9 +54,17 @@ class Env:
         self._pods.append(pod)
         return pod
 
-    def agent(self, *flags: str, profile: str = "default", cri_socket: str | Path | None = None) -> Crier:
+    def agent(
+        self,
+        *flags: str,
+        profile: str = "default",
+        cri_socket: str | Path | None = None,
+        bundles: bool = True,
+        logs: bool = True,
+    ) -> Crier:
         """A ready crier of the test's own."""
-        agent = Crier(self.folder("agent"), *node_flags(self.node, cri_socket, profile), *flags)
+        pointed = node_flags(self.node, cri_socket, profile, bundles=bundles, logs=logs)
+        agent = Crier(self.folder("agent"), *pointed, *flags)
         self.adopt(agent)
         agent.wait_ready()
         return agent

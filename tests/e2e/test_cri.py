@@ -53,7 +53,7 @@ def test_off_for_what_runs_already(env: Env) -> None:
 
 def test_path_alone(env: Env) -> None:
     """Neither runtime nor bundle: the cgroup path gives ids, QoS class and runtime, and says why there is no more."""
-    agent = env.agent("--runtime-state-dir", str(env.folder("empty")), cri_socket="none")
+    agent = env.agent(cri_socket="none", bundles=False, logs=False)
     oom = oom_is_told(agent, victim(env, "path-only"))
     same(oom, attribution__status="partial", attribution__reason="cri_off", k8s__qos_class="Burstable")
     env.finish(agent)
@@ -80,7 +80,7 @@ def test_late_answer_mends(env: Env) -> None:
     """Lines that left without the pod's name are mended by one container.resolved when the runtime answers."""
     proxy = Proxy(env.folder("proxy") / "cri.sock", env.node.socket)
     with proxy:
-        agent = env.agent("--runtime-state-dir", str(env.folder("empty")), cri_socket=proxy.path)
+        agent = env.agent(cri_socket=proxy.path, bundles=False, logs=False)
         proxy.stall()
         container = victim(env, "late")
         die(container)

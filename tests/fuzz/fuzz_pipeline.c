@@ -93,6 +93,35 @@ static int node_read(void *ctx, const char *path, char *buf, size_t cap, size_t 
 	return -ENOENT;
 }
 
+static int node_file(void *ctx, const char *dir, const char *name, enum crier_bundle_form form, char *buf,
+		     size_t cap, size_t *ret_len)
+{
+	char text[4096];
+	size_t len = 0;
+	int r = node_read(ctx, name, text, sizeof(text), &len);
+
+	fuzz_touch(crier_slice_of(dir), NULL);
+	if (r < 0 || form == CRIER_BUNDLE_PLAIN)
+		return r < 0 ? r : give((struct crier_slice){text, len}, buf, cap, ret_len);
+	return crier_bundle_keep(form, text, len, buf, cap, ret_len);
+}
+
+static int node_link(void *ctx, const char *dir, const char *name, char *buf, size_t cap, size_t *ret_len)
+{
+	return node_file(ctx, dir, name, CRIER_BUNDLE_PLAIN, buf, cap, ret_len);
+}
+
+/* A folder's only name is what the file of the folder's name holds, if it ends so. */
+static int node_find(void *ctx, const char *dir, struct crier_slice suffix, char *buf, size_t cap,
+		     size_t *ret_len)
+{
+	int r = node_read(ctx, dir, buf, cap, ret_len);
+
+	if (r == 0 && !crier_slice_ends((struct crier_slice){buf, *ret_len}, suffix))
+		*ret_len = 0;
+	return r;
+}
+
 static int node_inode(void *ctx, const char *path, uint64_t *ret_inode)
 {
 	size_t len = strlen(path);
@@ -384,9 +413,11 @@ static void run(const uint8_t *data, size_t size, struct node *node)
 	const struct crier_host host = {
 		.ctx = node,
 		.read = node_read,
-		.readlink = node_read,
 		.inode = node_inode,
 		.cgroup_path = node_cgroup_path,
+		.file = node_file,
+		.link = node_link,
+		.find = node_find,
 		.ask = node_ask,
 		.reconcile = node_reconcile,
 		.classify = node_classify,

@@ -270,10 +270,18 @@ def _named(match: dict[str, Any]) -> str:
 
 
 def node_flags(
-    node: Node, cri_socket: str | Path | None = None, profile: str = "default", cluster: str = "test-cluster"
+    node: Node,
+    cri_socket: str | Path | None = None,
+    profile: str = "default",
+    cluster: str = "test-cluster",
+    bundles: bool = True,
+    logs: bool = True,
 ) -> list[str]:
-    """The flags that point crier at a private node."""
+    """The flags that point crier at a private node, or away from its bundles and log folders."""
+    state = node.state if bundles else node.folder / "no-bundles"
+    pods, containers = (node.logs / "pods", node.logs / "containers") if logs else ("", "")
     return [
-        "--cri-socket", str(cri_socket or node.socket), "--runtime-state-dir", str(node.state),
+        "--cri-socket", str(cri_socket or node.socket), "--runtime-state-dir", str(state),
+        f"--pod-logs-dir={pods}", f"--container-logs-dir={containers}",
         "--cluster-name", cluster, "--node-name", "test-node", "--profile", profile,
     ]  # fmt: skip

@@ -24,7 +24,7 @@ enum { CG_ROOT = 1, CG_HOST = 2, CG_KUBEPODS = 3, CG_BURSTABLE = 4, CG_POD = 5, 
 
 struct file {
 	char path[512];
-	char text[4096];
+	char text[20000];
 };
 
 struct node {
@@ -37,7 +37,7 @@ struct node {
 	size_t line_count;
 	char asked[256][CRIER_ID_MAX];
 	size_t asked_count;
-	size_t classified, inits_added;
+	size_t classified, inits_added, scans;
 	bool runs_already; /* container A is there before crier */
 	uint64_t now_ns;
 };
@@ -56,6 +56,62 @@ static int node_read(void *ctx, const char *path, char *buf, size_t cap, size_t 
 		return 0;
 	}
 	return -ENOENT;
+}
+
+/* A file below a folder has the name of its whole path here. */
+static int node_file_at(void *ctx, const char *dir, const char *name, enum crier_bundle_form form, char *buf,
+			size_t cap, size_t *ret_len)
+{
+	char path[512], text[20000];
+	size_t len = 0;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	r = node_read(ctx, path, text, sizeof(text), &len);
+	if (r == 0 && len > 1 && text[0] == '!') /* "!-27": this look-up fails with -EFBIG */
+		return (int)strtol(text + 1, NULL, 10);
+	if (r == 0 && form != CRIER_BUNDLE_PLAIN)
+		return crier_bundle_keep(form, text, len, buf, cap, ret_len);
+	if (r == 0 && len > cap)
+		return -EFBIG;
+	if (r == 0)
+		memcpy(buf, text, len);
+	*ret_len = len;
+	return r;
+}
+
+static int node_link(void *ctx, const char *dir, const char *name, char *buf, size_t cap, size_t *ret_len)
+{
+	return node_file_at(ctx, dir, name, CRIER_BUNDLE_PLAIN, buf, cap, ret_len);
+}
+
+/* A folder is there when it has a file, or one of the name "DIR/". */
+static int node_find(void *ctx, const char *dir, struct crier_slice suffix, char *buf, size_t cap,
+		     size_t *ret_len)
+{
+	struct node *node = ctx;
+	size_t dir_len = strlen(dir), found = 0;
+	bool there = false;
+
+	node->scans++;
+	for (size_t i = 0; i < node->file_count; i++) {
+		const char *path = node->files[i].path;
+		struct crier_slice name = {path + dir_len + 1, strcspn(path + dir_len + 1, "/")};
+
+		if (strncmp(path, dir, dir_len) != 0 || path[dir_len] != '/')
+			continue;
+		there = true;
+		if (!crier_slice_ends(name, suffix) || name.len == suffix.len ||
+		    (found == name.len && memcmp(buf, name.ptr, found) == 0))
+			continue;
+		if (found)
+			return -ENOTUNIQ;
+		assert_true(name.len <= cap);
+		memcpy(buf, name.ptr, name.len);
+		found = name.len;
+	}
+	*ret_len = found;
+	return there ? 0 : -ENOENT;
 }
 
 static int node_inode(void *ctx, const char *path, uint64_t *ret_inode)
@@ -489,9 +545,11 @@ static inline void node_start(struct node *node, bool cri)
 	const struct crier_host host = {
 		.ctx = node,
 		.read = node_read,
-		.readlink = node_read,
 		.inode = node_inode,
 		.cgroup_path = node_cgroup_path,
+		.file = node_file_at,
+		.link = node_link,
+		.find = node_find,
 		.ask = node_ask,
 		.reconcile = node_reconcile,
 		.classify = node_classify,

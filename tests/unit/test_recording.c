@@ -201,8 +201,8 @@ static void test_messages(void **state)
 		const char *message;
 	} rows[] = {
 		{0, "X", 1, "b.rec: byte 0: not a recording of crier (it does not begin with CRIERREC)"},
-		{8, "\2", 1,
-		 "b.rec: byte 8: format version 2, this crier reads 1; replay it with the crier that made it"},
+		{8, "\3", 1,
+		 "b.rec: byte 8: format version 3, this crier reads 2; replay it with the crier that made it"},
 		{12, "\1\2\3\4", 4, "b.rec: byte 12: made on a machine of the other byte order"},
 		{16, "\xff\xff\xff\xff", 4,
 		 "b.rec: byte 16: a frame of 4294967295 bytes, at most 2097152 are allowed: the file is corrupt"},
