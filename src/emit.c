@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "crier/base/json.h"
 #include "emit_line.h"
 #include "crier/names.h"
 
@@ -67,40 +66,15 @@ static void put_cgroup(struct crier_emit_line *line, const struct crier_event *e
 	CRIER_EMIT_OBJECT(line, "cgroup", crier_cgroup_fields, &cgroup);
 }
 
-static void put_resources(struct crier_emit_line *line)
-{
-	const struct crier_emit_options *options = line->options;
-	struct crier_buf *buf = &line->buf;
-
-	if (!options->resource_count)
-		return;
-	if (line->cut >= CRIER_CUT_MINIMUM) {
-		crier_emit_path(line, &line->truncated, "resource");
-		return;
-	}
-	crier_buf_put_str(buf, ",\"resource\":");
-	for (size_t i = 0; i < options->resource_count; i++) {
-		crier_buf_put_str(buf, i ? ",\"" : "{\"");
-		crier_buf_put_str(buf, options->resources[i].key);
-		crier_buf_put_str(buf, "\":");
-		unsigned flags = crier_json_string(buf, options->resources[i].value, CRIER_NAME_MAX);
-
-		if (flags & CRIER_JSON_SANITIZED)
-			crier_emit_path(line, &line->sanitized, "resource");
-		if (flags & CRIER_JSON_TRUNCATED)
-			crier_emit_path(line, &line->truncated, "resource");
-	}
-	crier_buf_put_char(buf, '}');
-}
-
-static void put_correlation(struct crier_emit_line *line, const struct crier_event *event)
+struct crier_view_correlation crier_emit_correlation_view(const struct crier_emit_options *options,
+							  const struct crier_event *event)
 {
 	const struct crier_container *container = event->container;
 	const struct crier_pod *pod = event->pod ? event->pod : container ? container->pod : NULL;
 	const struct crier_correlation *correlation = &event->correlation;
 	struct crier_view_correlation view = {
 		.cgroup_path = event->cgroup.path,
-		.node_name = line->options->node_name,
+		.node_name = options->node_name,
 		.process_id = event->process.pid,
 		.process = correlation->process,
 		.parent = correlation->parent,
@@ -116,6 +90,13 @@ static void put_correlation(struct crier_emit_line *line, const struct crier_eve
 		if (container && container->type != CRIER_CONTAINER_TYPE_SANDBOX)
 			view.slot = (struct crier_slot_name){view.pod_uid, container->name};
 	}
+	return view;
+}
+
+static void put_correlation(struct crier_emit_line *line, const struct crier_event *event)
+{
+	struct crier_view_correlation view = crier_emit_correlation_view(line->options, event);
+
 	CRIER_EMIT_OBJECT(line, "correlation", crier_correlation_fields, &view);
 }
 
@@ -154,7 +135,6 @@ static void put_line(struct crier_emit_line *line, const struct crier_event *eve
 		CRIER_EMIT_OBJECT(line, "actor", crier_actor_fields, &event->actor);
 	put_cgroup(line, event);
 	crier_emit_container(line, event);
-	put_resources(line);
 	CRIER_EMIT_OBJECT(line, "attribution", crier_attribution_fields, &event->attribution);
 	put_correlation(line, event);
 	put_data(line, event);
@@ -175,6 +155,14 @@ int crier_emit_json(const struct crier_emit_options *options, const struct crier
 
 	if (room < sizeof("{}"))
 		return -EMSGSIZE;
+	if (lean && room == CRIER_LINE_MAX) {
+		char *end = crier_emit_lean(options, event, seq, buf->data + buf->len);
+
+		if (end) {
+			buf->len = (size_t)(end - buf->data);
+			return 0;
+		}
+	}
 	for (unsigned cut = CRIER_CUT_NONE; cut < CRIER_CUT_COUNT; cut++) {
 		crier_emit_line_init(&line, options, lean, (uint8_t)cut, buf->data + buf->len, room);
 		put_line(&line, event, seq);

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The container and k8s blocks. They change rarely and are long: each container keeps them rendered, full and lean, and a
- * line copies them. What the fragment left behind (sanitized and cut paths) is kept beside it.
- */
+/* The blocks container, k8s and resource, and the fragments they are copied from (struct crier_fragment). */
 #include <stdlib.h>
 
+#include "crier/base/json.h"
 #include "emit_line.h"
-
-/* What container->fragment[] points at. The texts follow: both blocks, the paths, and the names they were made with. */
-struct fragment {
-	uint32_t blocks_len, sanitized_len, truncated_len, cluster_len, node_len;
-	const struct crier_pod *pod; /* it was rendered with this pod */
-	uint8_t label_keys;
-	bool too_long; /* above CRIER_LINE_MAX: to be rendered for each line, cut */
-	char text[];
-};
+#include "story.h"
 
 static struct crier_slice slice_of_chars(const char *chars)
 {
@@ -68,103 +58,167 @@ static void put_k8s(struct crier_emit_line *line, const struct crier_container *
 	crier_buf_put_char(buf, '}');
 }
 
+static void put_resources(struct crier_emit_line *line)
+{
+	const struct crier_emit_options *options = line->options;
+	struct crier_buf *buf = &line->buf;
+
+	if (!options->resource_count)
+		return;
+	if (line->cut >= CRIER_CUT_MINIMUM) {
+		crier_emit_path(line, &line->truncated, "resource");
+		return;
+	}
+	crier_buf_put_str(buf, ",\"resource\":");
+	for (size_t i = 0; i < options->resource_count; i++) {
+		crier_buf_put_str(buf, i ? ",\"" : "{\"");
+		crier_buf_put_str(buf, options->resources[i].key);
+		crier_buf_put_str(buf, "\":");
+		unsigned flags = crier_json_string(buf, options->resources[i].value, CRIER_NAME_MAX);
+
+		if (flags & CRIER_JSON_SANITIZED)
+			crier_emit_path(line, &line->sanitized, "resource");
+		if (flags & CRIER_JSON_TRUNCATED)
+			crier_emit_path(line, &line->truncated, "resource");
+	}
+	crier_buf_put_char(buf, '}');
+}
+
 static void put_blocks(struct crier_emit_line *line, const struct crier_container *container,
 		       const struct crier_pod *pod)
 {
 	if (container)
 		CRIER_EMIT_OBJECT(line, "container", crier_container_fields, container);
 	put_k8s(line, container, pod);
+	put_resources(line);
 }
 
-static const struct fragment *render(const struct crier_emit_line *line, struct crier_container *container)
+/* ---- fragments ---- */
+
+static size_t escaped_len(struct crier_slice text)
 {
-	const struct crier_emit_options *options = line->options;
-	struct crier_emit_line scratch;
+	char escaped[6 * CRIER_NAME_MAX];
+	struct crier_buf buf;
+
+	crier_buf_init(&buf, escaped, sizeof(escaped));
+	(void)crier_json_escape(&buf, text, STORY_NAME_MAX);
+	return buf.len;
+}
+
+static void measure_place(struct crier_fragment *head, const struct crier_container *container)
+{
+	const struct crier_pod *pod = container->pod;
+	size_t namespace_len = pod ? escaped_len(pod->namespace_) : 0;
+	size_t pod_len = pod ? escaped_len(pod->name) : 0;
+	size_t name_len = escaped_len(container->name);
+
+	if (!namespace_len || !pod_len || !name_len ||
+	    namespace_len + pod_len + name_len + 2 != head->place_len)
+		return;
+	head->namespace_len = (uint16_t)namespace_len;
+	head->pod_len = (uint16_t)pod_len;
+	head->name_len = (uint16_t)name_len;
+}
+
+/* What the fast way of lean lines copies besides the blocks. */
+static void render_lean_parts(struct crier_emit_line *line, const struct crier_container *container,
+			      struct crier_fragment *head)
+{
+	static const struct crier_field slot = {CRIER_FIELD_KEY("container_slot"), .kind = CRIER_FIELD_SLOT};
+	const struct crier_event event = {.container = container, .pod = container->pod};
+	struct crier_view_correlation view = crier_emit_correlation_view(line->options, &event);
+	struct crier_slice id = crier_slice_of(container->id);
+	char text[CRIER_SENTENCE_MAX];
+	struct crier_buf place;
+	size_t before = line->buf.len;
+
+	crier_emit_value(line, &slot, &view.slot);
+	head->slot_len = (uint16_t)(line->buf.len - before);
+
+	before = line->buf.len;
+	crier_buf_init(&place, text, sizeof(text));
+	(void)crier_story_place(&place, &event);
+	(void)crier_json_escape(&line->buf, (struct crier_slice){text, place.len}, place.len);
+	head->place_len = (uint16_t)(line->buf.len - before);
+	measure_place(head, container);
+	if (escaped_len(id) == id.len)
+		head->id_len = (uint16_t)id.len;
+}
+
+static const struct crier_fragment *render(const struct crier_emit_options *options, bool lean,
+					   struct crier_container *container)
+{
+	const struct crier_pod *pod = container->pod;
+	struct crier_fragment head = {
+		.pod = pod,
+		.container_version = container->version,
+		.pod_version = pod ? pod->version : 0,
+		.options_version = options->version,
+		.lean = lean,
+	};
+	struct crier_emit_line line;
 	char storage[CRIER_LINE_MAX];
 
-	crier_emit_line_init(&scratch, options, line->lean, CRIER_CUT_NONE, storage, sizeof(storage));
-	put_blocks(&scratch, container, container->pod);
+	crier_emit_line_init(&line, options, lean, CRIER_CUT_NONE, storage, sizeof(storage));
+	put_blocks(&line, container, pod);
+	head.blocks_len = (uint16_t)line.buf.len;
+	head.sanitized_len = (uint16_t)line.sanitized.buf.len;
+	head.truncated_len = (uint16_t)line.truncated.buf.len;
+	if (lean)
+		render_lean_parts(&line, container, &head);
+	head.too_long = line.buf.overflow;
 
-	bool too_long = scratch.buf.overflow;
-	struct fragment head = {
-		.blocks_len = too_long ? 0 : (uint32_t)scratch.buf.len,
-		.sanitized_len = (uint32_t)scratch.sanitized.buf.len,
-		.truncated_len = (uint32_t)scratch.truncated.buf.len,
-		.cluster_len = (uint32_t)options->cluster_name.len,
-		.node_len = (uint32_t)options->node_name.len,
-		.pod = container->pod,
-		.label_keys = (uint8_t)options->label_keys,
-		.too_long = too_long,
-	};
-	size_t len = (size_t)head.blocks_len + head.sanitized_len + head.truncated_len + head.cluster_len +
-		     head.node_len;
-	struct fragment *fragment = malloc(sizeof(*fragment) + len);
+	size_t len = head.too_long ? 0 : line.buf.len + head.sanitized_len + head.truncated_len;
+	struct crier_fragment *fragment = malloc(sizeof(*fragment) + len);
 	struct crier_buf text;
 
 	if (!fragment)
 		return NULL;
 	*fragment = head;
 	crier_buf_init(&text, fragment->text, len);
-	crier_buf_put(&text, scratch.buf.data, head.blocks_len);
-	crier_buf_put(&text, scratch.sanitized.buf.data, head.sanitized_len);
-	crier_buf_put(&text, scratch.truncated.buf.data, head.truncated_len);
-	crier_buf_put_slice(&text, options->cluster_name);
-	crier_buf_put_slice(&text, options->node_name);
-	container->fragment[line->lean] = (char *)fragment;
-	container->fragment_len[line->lean] = (uint32_t)(sizeof(*fragment) + len);
+	crier_buf_put(&text, line.buf.data, line.buf.len);
+	crier_buf_put(&text, line.sanitized.buf.data, head.sanitized_len);
+	crier_buf_put(&text, line.truncated.buf.data, head.truncated_len);
+	free(container->fragment);
+	container->fragment = fragment;
 	return fragment;
 }
 
-/* Made of what would be used now? The container's and the pod's versions are looked at before. */
-static bool is_current(const struct fragment *fragment, const struct crier_emit_options *options,
-		       const struct crier_pod *pod)
+static bool is_current(const struct crier_fragment *fragment, const struct crier_emit_options *options,
+		       bool lean, const struct crier_container *container)
 {
-	const char *names =
-		fragment->text + fragment->blocks_len + fragment->sanitized_len + fragment->truncated_len;
-	struct crier_slice cluster = {names, fragment->cluster_len};
-	struct crier_slice node = {names + fragment->cluster_len, fragment->node_len};
+	const struct crier_pod *pod = container->pod;
 
-	return fragment->pod == pod && fragment->label_keys == options->label_keys &&
-	       crier_slice_equal(cluster, options->cluster_name) &&
-	       crier_slice_equal(node, options->node_name);
+	return fragment->container_version == container->version && fragment->pod == pod &&
+	       (!pod || fragment->pod_version == pod->version) &&
+	       fragment->options_version == options->version && fragment->lean == lean;
 }
 
-static void forget(struct crier_container *container)
+const struct crier_fragment *crier_emit_fragment(const struct crier_emit_options *options, bool lean,
+						 const struct crier_event *event)
 {
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(container->fragment); i++) {
-		free(container->fragment[i]);
-		container->fragment[i] = NULL;
-		container->fragment_len[i] = 0;
-	}
-}
+	const struct crier_container *container = event->container;
 
-static const struct fragment *get(const struct crier_emit_line *line, struct crier_container *container)
-{
-	uint32_t pod_version = container->pod ? container->pod->version : 0;
-	const struct fragment *fragment = (const struct fragment *)container->fragment[line->lean];
+	if (!container || (event->pod && event->pod != container->pod))
+		return NULL;
+	if (lean != (options->detail != CRIER_DETAIL_FULL))
+		return NULL; /* rare lines: the memory is worth more than the time */
 
-	if (container->fragment_version == container->version &&
-	    container->fragment_pod_version == pod_version) {
-		if (fragment && is_current(fragment, line->options, container->pod))
-			return fragment;
-		if (!fragment)
-			return render(line, container);
-	}
-	forget(container);
-	container->fragment_version = container->version;
-	container->fragment_pod_version = pod_version;
-	return render(line, container);
+	const struct crier_fragment *fragment = container->fragment;
+
+	if (fragment && is_current(fragment, options, lean, container))
+		return fragment;
+	/* The event does not change what it is about: its container keeps a rendering of itself. */
+	return render(options, lean, (struct crier_container *)container);
 }
 
 void crier_emit_container(struct crier_emit_line *line, const struct crier_event *event)
 {
 	const struct crier_container *container = event->container;
 	const struct crier_pod *pod = event->pod ? event->pod : container ? container->pod : NULL;
-	const struct fragment *fragment = NULL;
+	const struct crier_fragment *fragment =
+		line->cut == CRIER_CUT_NONE ? crier_emit_fragment(line->options, line->lean, event) : NULL;
 
-	/* The event does not change what it is about: its container keeps a rendering of itself. */
-	if (container && line->cut == CRIER_CUT_NONE && pod == container->pod)
-		fragment = get(line, (struct crier_container *)container);
 	if (!fragment) {
 		put_blocks(line, container, pod);
 		return;
@@ -173,7 +227,7 @@ void crier_emit_container(struct crier_emit_line *line, const struct crier_event
 		line->buf.overflow = true; /* the next cut does without it */
 		return;
 	}
-	const char *paths = fragment->text + fragment->blocks_len;
+	const char *paths = fragment->text + fragment->blocks_len + fragment->slot_len + fragment->place_len;
 
 	crier_buf_put(&line->buf, fragment->text, fragment->blocks_len);
 	crier_buf_put(&line->sanitized.buf, paths, fragment->sanitized_len);

@@ -62,7 +62,41 @@ void crier_emit_value(struct crier_emit_line *line, const struct crier_field *fi
 /** The path of `key` at the present place goes to one of the lists, once. */
 void crier_emit_path(const struct crier_emit_line *line, struct crier_emit_paths *paths, const char *key);
 
-/** Fragments of a container: rendered when missing or stale, then copied. */
+/*
+ * What all lines about a container have in common: rendered once per change, then copied whole. A container keeps one of
+ * them, in the rendering that bulk lines have. Its texts stand in `text` one after the other, in this order.
+ */
+struct crier_fragment {
+	const struct crier_pod *pod; /* it was made with this pod */
+	uint32_t container_version, pod_version, options_version;
+	uint8_t lean;
+	uint8_t too_long;    /* above CRIER_LINE_MAX: nothing is kept, each line renders its own, cut */
+	uint16_t blocks_len; /* ,"container":{…},"k8s":{…},"resource":{…} */
+	uint16_t slot_len;   /* ,"container_slot":"…"; lean only */
+	uint16_t place_len;  /* where the summary says it was: shop/cart/app, escaped; lean only */
+	uint16_t namespace_len, pod_len, name_len; /* the parts of the place, if it has all three; else 0 */
+	uint16_t id_len; /* of the container's id in the block; 0: it had to be escaped */
+	uint16_t sanitized_len, truncated_len; /* paths of what was replaced and cut */
+	char text[];
+};
+
+/** The fragment that the event's container keeps, made anew if it is stale; NULL when there is none for this rendering. */
+const struct crier_fragment *crier_emit_fragment(const struct crier_emit_options *options, bool lean,
+						 const struct crier_event *event);
+
+/** The blocks container, k8s and resource, from the fragment where there is one. */
 void crier_emit_container(struct crier_emit_line *line, const struct crier_event *event);
+
+/** The view of an event that its correlation block is written from. */
+struct crier_view_correlation crier_emit_correlation_view(const struct crier_emit_options *options,
+							  const struct crier_event *event);
+
+/**
+ * The lean line of an ordinary process.exec, process.fork or process.exit, several times faster than by its tables.
+ * @param p  room for CRIER_LINE_MAX bytes
+ * @return the line's end; NULL: out of the ordinary, the tables have to write it
+ */
+char *crier_emit_lean(const struct crier_emit_options *options, const struct crier_event *event, uint64_t seq,
+		      char *p);
 
 #endif

@@ -124,10 +124,37 @@ void crier_event_init(struct crier_event *event, enum crier_type type)
 		event->attribution.status = CRIER_ATTRIBUTION_HOST;
 }
 
+/* The same of the data blocks that a storm is made of. */
+static const struct crier_data_exec absent_exec = {.args_count = CRIER_UNKNOWN_U64};
+static const struct crier_data_fork absent_fork = {.child_pid = CRIER_UNKNOWN_U64};
+static const struct crier_data_exit absent_exit = {
+	.exit_code = CRIER_UNKNOWN_I64,
+	.signal = CRIER_UNKNOWN_U64,
+	.core_dumped = CRIER_UNKNOWN_BOOL,
+	.oom_killed = CRIER_UNKNOWN_BOOL,
+	.container_init = CRIER_UNKNOWN_BOOL,
+	.duration_ms = CRIER_UNKNOWN_U64,
+	.user_us = CRIER_UNKNOWN_U64,
+	.system_us = CRIER_UNKNOWN_U64,
+	.cpu_us = CRIER_UNKNOWN_U64,
+	.peak_rss_bytes = CRIER_UNKNOWN_U64,
+};
+static const struct crier_data_signal absent_signal = {
+	.signal = CRIER_UNKNOWN_U64,
+	.code = CRIER_UNKNOWN_I64,
+	.fatal = CRIER_UNKNOWN_BOOL,
+	.stop = CRIER_UNKNOWN_BOOL,
+};
+
 void crier_data_init(enum crier_type type, void *data)
 {
 	const struct crier_type_info *info = crier_type_info(type);
 
-	memset(data, 0, info->data_size);
-	crier_fields_clear(info->data, data);
+	switch (type) {
+	case CRIER_TYPE_PROCESS_EXEC: *(struct crier_data_exec *)data = absent_exec; return;
+	case CRIER_TYPE_PROCESS_FORK: *(struct crier_data_fork *)data = absent_fork; return;
+	case CRIER_TYPE_PROCESS_EXIT: *(struct crier_data_exit *)data = absent_exit; return;
+	case CRIER_TYPE_PROCESS_SIGNAL: *(struct crier_data_signal *)data = absent_signal; return;
+	default: memset(data, 0, info->data_size); crier_fields_clear(info->data, data);
+	}
 }

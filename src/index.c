@@ -105,8 +105,7 @@ static void drop(struct crier_index *index, struct container_entry *entry)
 	crier_index_text_done(&container->image_id);
 	crier_index_text_done(&container->runtime_reason);
 	crier_index_text_done(&container->runtime_message);
-	free(container->fragment[0]);
-	free(container->fragment[1]);
+	free(container->fragment);
 	free(entry);
 }
 
@@ -154,6 +153,7 @@ int crier_index_container_add(struct crier_index *index, struct crier_slice id, 
 		return -ENOMEM;
 	container_clear(&entry->container);
 	crier_copy_str(entry->container.id, sizeof(entry->container.id), id);
+	entry->container.id_len = (uint8_t)id.len;
 	entry->container.created_ns = now_ns;
 	crier_map_put(&index->containers, hash, entry);
 	crier_list_append(&index->living, &entry->container.by_age);

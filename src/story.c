@@ -2,6 +2,7 @@
 /* The parts of sentences that both forms share: who, where, how much, how long. */
 #include "story.h"
 
+#include "crier/base/digits.h"
 #include "crier/base/json.h"
 #include "crier/names.h"
 
@@ -31,41 +32,54 @@ void crier_put_bytes(struct crier_buf *buf, uint64_t bytes)
 	put_scaled(buf, bytes, unit, names[i]);
 }
 
-static void put_two(struct crier_buf *buf, uint64_t value)
+static char *put_two(char *p, uint64_t value)
 {
-	char text[2] = {(char)('0' + value / 10 % 10), (char)('0' + value % 10)};
-
-	crier_buf_put(buf, text, 2);
+	memcpy(p, crier_digit_pairs + 2 * value, 2);
+	return p + 2;
 }
 
-void crier_put_duration(struct crier_buf *buf, uint64_t ms)
+char *crier_duration_at(char *p, uint64_t ms)
 {
 	uint64_t minutes = ms / 60000;
 
 	if (ms < 1000) {
-		crier_buf_put_u64(buf, ms);
-		PUT(buf, " ms");
-	} else if (ms < 60000) {
-		crier_buf_put_u64(buf, (ms + 50) / 1000);
-		crier_buf_put_char(buf, '.');
-		crier_buf_put_u64(buf, (ms + 50) / 100 % 10);
-		PUT(buf, " s");
-	} else if (minutes < 60) {
-		crier_buf_put_u64(buf, minutes);
-		crier_buf_put_char(buf, 'm');
-		put_two(buf, ms / 1000 % 60);
-		crier_buf_put_char(buf, 's');
-	} else if (minutes < 24 * 60) {
-		crier_buf_put_u64(buf, minutes / 60);
-		crier_buf_put_char(buf, 'h');
-		put_two(buf, minutes % 60);
-		crier_buf_put_char(buf, 'm');
-	} else {
-		crier_buf_put_u64(buf, minutes / (24 * 60));
-		crier_buf_put_char(buf, 'd');
-		crier_buf_put_u64(buf, minutes / 60 % 24);
-		crier_buf_put_char(buf, 'h');
+		p = crier_digits_put(p, ms);
+		memcpy(p, " ms", 3);
+		return p + 3;
 	}
+	if (ms < 60000) {
+		uint64_t tenths = (ms + 50) / 100;
+
+		p = crier_digits_put(p, tenths / 10);
+		*p++ = '.';
+		*p++ = (char)('0' + tenths % 10);
+		memcpy(p, " s", 2);
+		return p + 2;
+	}
+	if (minutes < 60) {
+		p = crier_digits_put(p, minutes);
+		*p++ = 'm';
+		p = put_two(p, ms / 1000 % 60);
+		*p++ = 's';
+	} else if (minutes < 24 * 60) {
+		p = crier_digits_put(p, minutes / 60);
+		*p++ = 'h';
+		p = put_two(p, minutes % 60);
+		*p++ = 'm';
+	} else {
+		p = crier_digits_put(p, minutes / (24 * 60));
+		*p++ = 'd';
+		p = crier_digits_put(p, minutes / 60 % 24);
+		*p++ = 'h';
+	}
+	return p;
+}
+
+void crier_put_duration(struct crier_buf *buf, uint64_t ms)
+{
+	char text[CRIER_DURATION_MAX];
+
+	crier_buf_put(buf, text, (size_t)(crier_duration_at(text, ms) - text));
 }
 
 void crier_story_text(struct crier_buf *buf, struct crier_slice text, size_t max)

@@ -11,6 +11,10 @@
 #define STORY_PATH_MAX 96
 #define STORY_TEXT_MAX 200
 
+/** As crier_put_duration, where there is room for CRIER_DURATION_MAX bytes. @return the end */
+char *crier_duration_at(char *p, uint64_t ms);
+#define CRIER_DURATION_MAX 64
+
 static inline bool crier_known(uint64_t value)
 {
 	return value != CRIER_UNKNOWN_U64;

@@ -29,8 +29,16 @@ struct crier_resource {
 	struct crier_slice value;
 };
 
+/* The text of the second that the last line happened in: a storm's lines differ in the nanoseconds only. All zero: none yet. */
+struct crier_emit_clock {
+	uint64_t second; /* unix time */
+	char text[32];
+};
+
 /* What is the same for all lines of a run. Borrowed; set once (and on reload). */
 struct crier_emit_options {
+	uint32_t
+		version; /* raised by the caller with each change of what follows: what was rendered with it is stale */
 	char instance[9];	      /* 8 hex digits */
 	char boot[9];		      /* first 8 hex digits of the boot id: process keys */
 	struct crier_slice node_name; /* absent = unknown */
@@ -39,7 +47,8 @@ struct crier_emit_options {
 	enum crier_label_keys label_keys;
 	const struct crier_resource *resources; /* static attributes: "resource":{…} */
 	size_t resource_count;
-	uint64_t unix_offset_ns; /* unix time = boottime + this; refreshed when the clock is set */
+	uint64_t unix_offset_ns;	/* unix time = boottime + this; refreshed when the clock is set */
+	struct crier_emit_clock *clock; /* optional, the caller's to keep */
 	bool cgroup_v2_primary;
 };
 

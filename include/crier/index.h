@@ -31,21 +31,21 @@ struct crier_index_limits {
 
 /* Owned text: NUL-terminated for convenience, `len` is the truth; ptr NULL = unknown. */
 struct crier_pod {
-	struct crier_list by_age;      /* of the index */
-	char sandbox_id[CRIER_ID_MAX]; /* "" = known by uid only (cgroup path) */
-	char uid[CRIER_UID_MAX];
+	uint32_t version; /* rises with each change: fragments of its containers are stale */
+	uint8_t qos;	  /* enum crier_qos */
+	uint8_t source;	  /* enum crier_source: best so far */
 	struct crier_slice name, namespace_, ip; /* owned by the pod */
+	char uid[CRIER_UID_MAX];
+	char sandbox_id[CRIER_ID_MAX]; /* "" = known by uid only (cgroup path) */
 	struct crier_meta_labels *
 		labels; /* allow-listed; owned; NULL = unknown. Only `count` items are allocated: never copy it */
 	struct crier_slice replicaset; /* proven by pod-template-hash; owned */
 	struct crier_slice deployment; /* inferred; owned */
 	uint64_t created_at_ns;
-	uint8_t qos;	  /* enum crier_qos */
-	uint8_t source;	  /* enum crier_source: best so far */
-	uint32_t version; /* rises with each change: fragments of its containers are stale */
 	uint32_t references;
 	uint64_t generation; /* of the last list that named its sandbox; 0 = none yet */
 	uint64_t gone_ns; /* boottime when its sandbox was removed, 0 = alive; set by crier_index_pod_gone */
+	struct crier_list by_age; /* of the index */
 };
 
 enum crier_container_phase {
@@ -57,36 +57,37 @@ enum crier_container_phase {
 	CRIER_PHASE_CONTAINER_REMOVED,
 };
 
+/* What every event looks at comes first, together. */
 struct crier_container {
+	struct crier_pod *pod; /* NULL = not known */
+	void *life;	       /* struct crier_life of src/pipeline, owned by it */
+	void *fragment; /* what its lines have in common, rendered by emit; one allocation; NULL = to be rendered */
+	struct crier_slice name; /* owned */
+	uint64_t init_pid;	 /* UNKNOWN until something states it */
+	uint64_t init_start_ns;	 /* boottime of its start, UNKNOWN until an event or seed told */
+	uint32_t version;	 /* rises with each change */
+	uint8_t type;		 /* enum crier_container_type */
+	uint8_t source;		 /* enum crier_source: best that filled the identity */
+	uint8_t phase;		 /* enum crier_container_phase */
+	uint8_t id_len;		 /* of `id` */
+
 	struct crier_list by_age; /* of the index: living or tombstones */
 	char id[CRIER_ID_MAX];
-	struct crier_pod *pod;				    /* NULL = not known */
-	struct crier_slice name, image, image_id;	    /* owned */
+	uint8_t cri_state; /* enum crier_meta_state, the furthest told: answers may overtake each other */
+	struct crier_slice image, image_id;		    /* owned */
 	struct crier_slice runtime_reason, runtime_message; /* owned; of its exit */
 	char sandbox_id[CRIER_ID_MAX];
 	const char *runtime_name; /* static or owned by the index: "containerd" */
 	const char *runtime_version;
-	uint8_t type;	   /* enum crier_container_type */
-	uint8_t source;	   /* enum crier_source: best that filled the identity */
-	uint8_t phase;	   /* enum crier_container_phase */
-	uint8_t cri_state; /* enum crier_meta_state, the furthest told: answers may overtake each other */
 	uint64_t restart_count;
 	uint64_t memory_limit_bytes, cpu_quota_us, cpu_period_us;
 	uint64_t grace_period_s;
 	uint64_t created_at_ns, started_at_ns, finished_at_ns; /* unix, as the runtime says */
 	int64_t runtime_exit_code;
-	uint64_t init_pid;	/* UNKNOWN until something states it */
-	uint64_t init_start_ns; /* boottime of its start, UNKNOWN until an event or seed told */
-	uint64_t cgroup_id;	/* primary hierarchy; UNKNOWN */
-	uint64_t created_ns;	/* boottime: first seen */
-	uint64_t running_ns;	/* boottime: init executed */
-	uint64_t died_ns;	/* boottime: death seen; 0 = alive */
-	uint32_t version;
-	/* ready fragments: ,"container":{…} and ,"k8s":{…} bodies, full and lean; see emit.h. NULL = to be rendered */
-	char *fragment[2];
-	uint32_t fragment_len[2];
-	uint32_t fragment_version, fragment_pod_version;
-	void *life; /* struct crier_life of src/lifecycle.c, owned by it */
+	uint64_t cgroup_id;  /* primary hierarchy; UNKNOWN */
+	uint64_t created_ns; /* boottime: first seen */
+	uint64_t running_ns; /* boottime: init executed */
+	uint64_t died_ns;    /* boottime: death seen; 0 = alive */
 };
 
 struct crier_slot_death {

@@ -213,9 +213,8 @@ void crier_json_hex(struct crier_buf *buf, struct crier_slice bytes, size_t max_
 
 static char *put_two(char *p, uint32_t value)
 {
-	*p++ = (char)('0' + value / 10);
-	*p++ = (char)('0' + value % 10);
-	return p;
+	memcpy(p, crier_digit_pairs + 2 * value, 2);
+	return p + 2;
 }
 
 /* Days since 1970-01-01 -> year, month, day; H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. */
@@ -239,25 +238,31 @@ static char *put_date(char *p, uint32_t days)
 	return put_two(p, day);
 }
 
-void crier_json_time(struct crier_buf *buf, uint64_t unix_ns)
+void crier_json_time_at(char *p, uint64_t unix_ns)
 {
 	uint64_t seconds = unix_ns / 1000000000;
-	uint32_t second = (uint32_t)(seconds % 86400);
-	uint32_t ns = (uint32_t)(unix_ns % 1000000000);
-	char text[32];
-	char *p = text;
+	uint32_t ns = (uint32_t)(unix_ns - seconds * 1000000000);
+	uint32_t day = (uint32_t)(seconds / 86400);
+	uint32_t second = (uint32_t)(seconds - day * 86400ULL);
+	uint32_t minute = second / 60;
 
 	*p++ = '"';
-	p = put_date(p, (uint32_t)(seconds / 86400));
+	p = put_date(p, day);
 	*p++ = 'T';
-	p = put_two(p, second / 3600);
+	p = put_two(p, minute / 60);
 	*p++ = ':';
-	p = put_two(p, second / 60 % 60);
+	p = put_two(p, minute % 60);
 	*p++ = ':';
 	p = put_two(p, second % 60);
 	*p++ = '.';
-	*p++ = (char)('0' + ns / 100000000);
-	crier_digits_put_eight(p, ns % 100000000);
-	memcpy(p + 8, "Z\"", 2);
+	crier_digits_put_nine(p, ns);
+	memcpy(p + 9, "Z\"", 2);
+}
+
+void crier_json_time(struct crier_buf *buf, uint64_t unix_ns)
+{
+	char text[CRIER_JSON_TIME_LEN];
+
+	crier_json_time_at(text, unix_ns);
 	crier_buf_put(buf, text, sizeof(text));
 }

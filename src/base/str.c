@@ -5,28 +5,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char digit_pairs[201] =
+#include "crier/base/digits.h"
+
+const char crier_digit_pairs[201] =
 	"00010203040506070809101112131415161718192021222324252627282930313233343536373839"
 	"40414243444546474849505152535455565758596061626364656667686970717273747576777879"
 	"8081828384858687888990919293949596979899";
 
 void crier_buf_put_u64(struct crier_buf *buf, uint64_t value)
 {
-	char text[20];
-	char *p = text + sizeof(text);
+	char text[24];
 
-	while (value >= 100) {
-		p -= 2;
-		memcpy(p, digit_pairs + 2 * (value % 100), 2);
-		value /= 100;
-	}
-	if (value >= 10) {
-		p -= 2;
-		memcpy(p, digit_pairs + 2 * value, 2);
-	} else {
-		*--p = (char)('0' + value);
-	}
-	crier_buf_put(buf, p, (size_t)(text + sizeof(text) - p));
+	crier_buf_put(buf, text, (size_t)(crier_digits_put(text, value) - text));
 }
 
 void crier_buf_put_i64(struct crier_buf *buf, int64_t value)

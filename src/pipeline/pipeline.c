@@ -58,6 +58,7 @@ static int configure(struct crier_pipeline *p, struct crier_err *err)
 
 	if (r < 0)
 		return r;
+	p->emit.version++;
 	p->emit.node_name = crier_slice_of(config->node_name);
 	p->emit.cluster_name = crier_slice_of(config->cluster_name);
 	p->emit.detail = config->detail;
@@ -133,6 +134,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));
 	p->emit.unix_offset_ns = start->unix_offset_ns;
+	p->emit.clock = &p->clock;
 	p->emit.cgroup_v2_primary = start->layout.primary_is_v2;
 
 	int r = make_tables(p);

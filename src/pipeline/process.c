@@ -75,7 +75,7 @@ void crier_process_actor(struct crier_pipeline *p, struct crier_event *event,
 	event->actor.key = crier_key_of(task);
 	if (!subject.container)
 		return;
-	event->actor.container_id = crier_slice_of(subject.container->id);
+	event->actor.container_id = (struct crier_slice){subject.container->id, subject.container->id_len};
 	event->actor.container_name = subject.container->name;
 	if (subject.pod) {
 		event->actor.pod_name = subject.pod->name;

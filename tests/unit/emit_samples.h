@@ -455,7 +455,7 @@ static void sample_snapshot(struct crier_data_snapshot *data)
 }
 
 /** Fill `s` with the sample of a type. Its fragments must be dropped with sample_done. */
-static void sample_init(struct sample *s, enum crier_type type)
+static inline void sample_init(struct sample *s, enum crier_type type)
 {
 	void *data = s->data;
 
@@ -496,9 +496,8 @@ static void sample_init(struct sample *s, enum crier_type type)
 
 static inline void sample_done(struct sample *s)
 {
-	free(s->container.fragment[0]);
-	free(s->container.fragment[1]);
-	s->container.fragment[0] = s->container.fragment[1] = NULL;
+	free(s->container.fragment);
+	s->container.fragment = NULL;
 }
 
 #endif

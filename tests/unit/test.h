@@ -12,4 +12,13 @@
 
 #include <cmocka.h>
 
+/* xorshift64: the same numbers on every machine; `seed` is not 0. */
+static inline uint64_t next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
 #endif

@@ -488,6 +488,23 @@ static void test_event_init_is_what_the_tables_clear(void **state)
 	assert_int_equal(event.attribution.status, CRIER_ATTRIBUTION_HOST);
 }
 
+static void test_data_init_is_what_the_tables_clear(void **state)
+{
+	_Alignas(16) char made[1024], cleared[1024];
+	(void)state;
+
+	for (unsigned type = 1; type < CRIER_TYPE_COUNT; type++) {
+		const struct crier_type_info *info = crier_type_info(type);
+
+		assert_true(info->data_size <= sizeof(made));
+		memset(made, 0xa5, sizeof(made));
+		memset(cleared, 0, sizeof(cleared));
+		crier_data_init(type, made);
+		crier_fields_clear(info->data, cleared);
+		assert_memory_equal(made, cleared, info->data_size);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -522,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_event_init_is_what_the_tables_clear),
+		cmocka_unit_test(test_data_init_is_what_the_tables_clear),
 		cmocka_unit_test(test_names),
 	};
 

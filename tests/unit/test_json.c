@@ -192,14 +192,6 @@ static void test_every_byte_at_every_place(void **state)
 	}
 }
 
-static uint64_t next_random(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
 /* Bytes drawn from the borders of UTF-8, where mistakes live. */
 static void test_random_bytes(void **state)
 {

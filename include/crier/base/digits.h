@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <string.h>
 
+/** "00" to "99", two bytes each. */
+extern const char crier_digit_pairs[201];
+
 /** Eight digits of `value` (< 10^8), leading zeros included, as bytes 0..9 with the first digit lowest. */
 static inline uint64_t crier_digits_eight(uint32_t value)
 {
@@ -30,19 +33,37 @@ static inline void crier_digits_put_eight(char *p, uint32_t value)
 	memcpy(p, &text, 8);
 }
 
-/** Write all digits of `value` < 10^8; eight bytes from `p` on may be overwritten. @return the end */
-static inline char *crier_digits_put_small(char *p, uint32_t value)
+/** Write exactly nine digits of `value` < 10^9. */
+static inline void crier_digits_put_nine(char *p, uint32_t value)
+{
+	uint32_t first = value / 100000000;
+
+	*p = (char)('0' + first);
+	crier_digits_put_eight(p + 1, value - first * 100000000);
+}
+
+/** All digits of `value` < 10^8 in a word, the first in its lowest byte. @ret_len  how many */
+static inline uint64_t crier_digits_word(uint32_t value, size_t *ret_len)
 {
 	if (value < 10) {
-		*p = (char)('0' + value);
-		return p + 1;
+		*ret_len = 1;
+		return '0' + value;
 	}
 	uint64_t digits = crier_digits_eight(value);
 	unsigned zeros = (unsigned)__builtin_ctzll(digits) / 8;
-	uint64_t text = (digits + 0x3030303030303030ULL) >> (8 * zeros);
+
+	*ret_len = 8 - zeros;
+	return (digits + 0x3030303030303030ULL) >> (8 * zeros);
+}
+
+/** Write all digits of `value` < 10^8; eight bytes from `p` on may be overwritten. @return the end */
+static inline char *crier_digits_put_small(char *p, uint32_t value)
+{
+	size_t len;
+	uint64_t text = crier_digits_word(value, &len);
 
 	memcpy(p, &text, 8);
-	return p + 8 - zeros;
+	return p + len;
 }
 
 /** Write all digits of `value`; 24 bytes from `p` on may be overwritten. @return the end */
