@@ -9,6 +9,10 @@
  * when both lists were read to their end; a reconcile that failed is followed by the next LIST_BEGIN instead. While the
  * mailbox is full the thread waits and tries again; nothing is dropped, and no further question is taken.
  *
+ * Where the runtime offers it, its event stream is read beside that (src/cri/stream.c): EVENT messages. It is never left
+ * unread; when there is no room it is closed, opened again later and followed by a reconcile, as after any break. RUNTIME is
+ * told again when that changes.
+ *
  * Threads: one of crier's own ("crier-cri") and seven that gRPC starts (src/cri/library.c names them); all signals are
  * blocked in each. A process that is nothing but this client has 7.7 MB resident, 0.8 MB of it anonymous.
  */
@@ -32,7 +36,10 @@ struct crier_cri_options {
 	uint32_t reconcile_ms;	    /* period of the list calls; 30,000 */
 	uint32_t max_in_flight;	    /* calls at once; 8 */
 	uint32_t max_queued;	    /* queries waiting; 4,096 */
-	uint32_t receive_max_bytes; /* one answer; 16 MiB */
+	uint32_t receive_max_bytes; /* one answer or event; 16 MiB */
+	bool stream;		    /* use the runtime's event stream */
+	bool stream_shared; /* also where each event goes to one subscriber only: taken from the kubelet */
+	uint32_t stream_life_ms; /* deadline of the stream, up to an hour while it is quiet; 300,000 */
 };
 
 /** Defaults of every number above. */
@@ -73,7 +80,8 @@ void crier_cri_reconcile(struct crier_cri *cri);
 struct crier_cri_facts {
 	char name[64], version[64], api_version[16];
 	bool ready;
-	bool event_stream; /* GetContainerEvents is offered */
+	enum crier_meta_stream
+		stream; /* OPEN: GetContainerEvents is offered; SHARED: not asked, it would take events */
 	uint32_t pods, containers;
 };
 int crier_cri_probe(const char *socket, uint32_t timeout_ms, struct crier_cri_facts *ret_facts,

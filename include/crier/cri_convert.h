@@ -54,7 +54,7 @@ void crier_cri_holder_free(struct crier_cri_holder *holder);
 
 /**
  * One answer of Version and Status (both RUNTIME, each only its own fields), ContainerStatus (CONTAINER) or
- * PodSandboxStatus (POD). All of it is untrusted.
+ * PodSandboxStatus (POD), or one message of GetContainerEvents (EVENT). All of it is untrusted.
  * @ret_message  cleared and filled; its slices point into `bytes` and `holder`, until the next conversion with that holder
  * @return 0; -EINVAL: no such message, or one without an id; -E2BIG: over the holder's ceiling
  */

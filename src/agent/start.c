@@ -386,6 +386,8 @@ static int start_cri(struct crier_agent *agent, struct crier_err *err)
 	options.socket = agent->start.cri_socket;
 	options.timeout_ms = (uint32_t)agent->config->cri_timeout_ms;
 	options.reconcile_ms = (uint32_t)agent->config->reconcile_interval_ms;
+	options.stream = agent->config->cri_events != CRIER_CRI_EVENTS_OFF;
+	options.stream_shared = agent->config->cri_events == CRIER_CRI_EVENTS_ON;
 	return crier_cri_new(&options, agent->mailbox, &agent->cri, err);
 }
 

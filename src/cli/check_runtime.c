@@ -9,20 +9,49 @@
 #include "check.h"
 #include "crier/base/below.h"
 #include "crier/cri.h"
+#include "crier/names.h"
 
-static void say_runtime(struct crier_finding *finding, const char *socket,
+/* What `crier run` would make of it. */
+static enum crier_meta_stream stream_of(const struct crier_config *config,
+					const struct crier_cri_facts *facts)
+{
+	if (config->cri_events == CRIER_CRI_EVENTS_OFF)
+		return CRIER_STREAM_OFF;
+	if (config->cri_events == CRIER_CRI_EVENTS_ON && facts->stream == CRIER_STREAM_SHARED)
+		return CRIER_STREAM_OPEN;
+	return facts->stream;
+}
+
+static void say_stream(struct crier_finding *finding, enum crier_meta_stream stream)
+{
+	static const char *const sentences[CRIER_STREAM_COUNT] = {
+		[CRIER_STREAM_UNKNOWN] = "event stream unknown",
+		[CRIER_STREAM_OPEN] = "event stream used",
+		[CRIER_STREAM_BROKEN] = "event stream broken",
+		[CRIER_STREAM_NOT_OFFERED] = "event stream not offered",
+		[CRIER_STREAM_SHARED] =
+			"event stream not used: containerd 1.x gives each event to one subscriber only, which may be the kubelet",
+		[CRIER_STREAM_OFF] = "event stream off, as asked",
+	};
+
+	crier_finding_say(finding, "%s", sentences[stream]);
+}
+
+static void say_runtime(struct crier_finding *finding, const struct crier_config *config, const char *socket,
 			const struct crier_cri_facts *facts)
 {
+	enum crier_meta_stream stream = stream_of(config, facts);
+
 	crier_finding_say(finding, "%s", socket);
 	crier_finding_say(finding, "%s %s", facts->name, facts->version);
 	crier_finding_say(finding, "CRI %s", facts->api_version);
-	crier_finding_say(finding, "event stream %s", facts->event_stream ? "yes" : "no");
+	say_stream(finding, stream);
 	crier_finding_say(finding, "%u pod%s", facts->pods, facts->pods == 1 ? "" : "s");
 	crier_finding_say(finding, "%u container%s", facts->containers, facts->containers == 1 ? "" : "s");
-	finding->facts = json_pack("{s:s,s:s,s:s,s:s,s:b,s:b,s:i,s:i}", "socket", socket, "name", facts->name,
-				   "version", facts->version, "api_version", facts->api_version, "ready",
-				   facts->ready, "event_stream", facts->event_stream, "pods", facts->pods,
-				   "containers", facts->containers);
+	finding->facts = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s*,s:i,s:i}", "socket", socket, "name",
+				   facts->name, "version", facts->version, "api_version", facts->api_version,
+				   "ready", facts->ready, "event_stream", crier_stream_names[stream], "pods",
+				   facts->pods, "containers", facts->containers);
 	if (!facts->ready)
 		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
 				     "the runtime says it is not ready; see its log");
@@ -50,7 +79,7 @@ static void check_socket(struct crier_check *check)
 	if (r == 0)
 		r = crier_cri_probe(socket, (uint32_t)config->cri_timeout_ms, &facts, &err);
 	if (r == 0) {
-		say_runtime(finding, socket, &facts);
+		say_runtime(finding, config, socket, &facts);
 		return;
 	}
 	crier_finding_say(finding, "%s", err.message);

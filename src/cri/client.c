@@ -21,6 +21,7 @@ void crier_cri_options_default(struct crier_cri_options *options)
 		.max_in_flight = 8,
 		.max_queued = 4096,
 		.receive_max_bytes = 16 << 20,
+		.stream_life_ms = 300000,
 	};
 }
 
@@ -98,8 +99,9 @@ static void step(struct crier_cri *cri)
 		crier_cri_link_probe(cri);
 	else if (cri->link == CRIER_CRI_LINK_UP && cri->is_doubtful && is_idle)
 		crier_cri_link_probe(cri);
-	else if (cri->link == CRIER_CRI_LINK_UP && is_idle && !cri->out_first &&
-		 crier_cri_now_ns() >= cri->reconcile_at_ns)
+	crier_cri_stream_step(cri);
+	if (cri->link == CRIER_CRI_LINK_UP && !cri->is_doubtful && is_idle && !cri->out_first &&
+	    crier_cri_now_ns() >= cri->reconcile_at_ns)
 		crier_cri_reconcile_begin(cri);
 	take_questions(cri);
 	crier_cri_reconcile_step(cri);
@@ -118,6 +120,7 @@ static gpr_timespec next_deadline(const struct crier_cri *cri)
 		at_ns = cri->reconcile_at_ns;
 	if (cri->link == CRIER_CRI_LINK_DOWN)
 		at_ns = crier_min(at_ns, cri->retry_at_ns);
+	at_ns = crier_min(at_ns, crier_cri_stream_due(cri));
 	if (at_ns == CRIER_CRI_NEVER)
 		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
 	return gpr_time_add(
@@ -150,7 +153,7 @@ static bool turn(struct crier_cri *cri)
 		pthread_mutex_unlock(&cri->lock);
 	} else if (event.type == GRPC_OP_COMPLETE && event.tag == &crier_cri_link_tag) {
 		crier_cri_link_changed(cri);
-	} else if (event.type == GRPC_OP_COMPLETE) {
+	} else if (event.type == GRPC_OP_COMPLETE && !crier_cri_stream_finished(cri, event.tag)) {
 		finished(cri, event.tag);
 	}
 	if (is_stopping(cri))
@@ -180,6 +183,7 @@ static void close_all(struct crier_cri *cri)
 			grpc_call_cancel(cri->slots[i].call.call, NULL);
 	if (cri->control.call)
 		grpc_call_cancel(cri->control.call, NULL);
+	crier_cri_stream_close(cri, "crier ends");
 	crier_cri_link_close(cri);
 	grpc_completion_queue_shutdown(cri->cq);
 	do
@@ -191,6 +195,7 @@ static void close_all(struct crier_cri *cri)
 			grpc_slice_unref(cri->slots[i].container);
 	}
 	crier_cri_call_reset(&cri->control);
+	crier_cri_stream_free(cri);
 	crier_cri_reconcile_abort(cri);
 	grpc_call_unref(cri->doorbell);
 	grpc_channel_destroy(cri->lame);
@@ -280,7 +285,8 @@ int crier_cri_new(const struct crier_cri_options *options, struct crier_mailbox 
 		  struct crier_cri **ret_cri, struct crier_err *err)
 {
 	if (!options->socket || !options->socket[0] || !options->timeout_ms || !options->max_in_flight ||
-	    !options->max_queued || !options->receive_max_bytes || options->receive_max_bytes > INT32_MAX)
+	    !options->max_queued || !options->receive_max_bytes || options->receive_max_bytes > INT32_MAX ||
+	    !options->stream_life_ms)
 		return crier_err_set(err, -EINVAL, "CRI client: a socket and numbers above zero are needed");
 	struct crier_cri *cri = calloc(1, sizeof(*cri));
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The client's inside, shared by its parts: client.c the thread and what it shares with the main loop, link.c whether
- * the runtime is there, question.c single ids, reconcile.c the lists, sandbox.c known pods, outbox.c what the
- * mailbox had no room for.
+ * the runtime is there, question.c single ids, reconcile.c the lists, stream.c the events, sandbox.c known pods,
+ * outbox.c what the mailbox had no room for.
  */
 #ifndef CRIER_CRI_CLIENT_H
 #define CRIER_CRI_CLIENT_H
@@ -21,7 +21,8 @@
 #define CRIER_CRI_BACKOFF_MAX_NS  10000000000ull /* … doubling to 10 s, a quarter more or less */
 #define CRIER_CRI_RETRY_MIN_NS	  5000000ull   /* between attempts to deliver into a full mailbox: 5 ms … */
 #define CRIER_CRI_RETRY_MAX_NS	  100000000ull /* … doubling to 0.1 s */
-#define CRIER_CRI_SHUTDOWN_MAX_MS 180	       /* crier_cri_free() waits no longer for the thread */
+#define CRIER_CRI_OUT_MAX	  (1 << 20) /* bytes waiting for the mailbox with which the event stream goes on */
+#define CRIER_CRI_SHUTDOWN_MAX_MS 180	    /* crier_cri_free() waits no longer for the thread */
 
 struct crier_cri_query {
 	uint64_t asked_ns;
@@ -72,6 +73,25 @@ struct crier_cri_out {
 	char bytes[];
 };
 
+/* GetContainerEvents. The addresses of three members are its tags. */
+struct crier_cri_stream {
+	grpc_call *call; /* NULL: closed, and every tag is back */
+	grpc_metadata_array initial, trailing;
+	grpc_byte_buffer *message;
+	grpc_status_code status;
+	grpc_slice details;
+	unsigned pending;    /* tags to come back */
+	const char *closing; /* static: why crier ended it; NULL = it goes on, or the runtime ended it */
+	uint64_t opened_ns, opened_unix_ns;
+	uint64_t open_at_ns, backoff_ns; /* NEVER: not to be opened */
+	uint32_t life_ms;
+	uint64_t events;  /* read from it */
+	uint64_t skipped; /* not delivered since the last LIST_END */
+	enum crier_meta_stream told;
+	struct crier_cri_facts refused_by; /* who does not offer it */
+	char words[384];
+};
+
 struct crier_cri {
 	/* set once */
 	struct crier_cri_options options;
@@ -101,6 +121,7 @@ struct crier_cri {
 	bool is_reconnect;	      /* a new channel; say RUNTIME and list again when it is answered */
 	bool is_doubtful;	      /* ask Version as soon as the control call is idle */
 	struct crier_cri_facts facts; /* what Version said last */
+	uint64_t ready;		      /* what Status said last */
 	uint64_t retry_at_ns, backoff_ns, last_answer_ns;
 	struct crier_cri_call control; /* Version, Status and the lists: one at a time */
 
@@ -110,10 +131,13 @@ struct crier_cri {
 	bool has_pods, has_containers;
 	bool is_list_warned;
 
+	struct crier_cri_stream stream;
+
 	struct crier_cri_slot *slots;
 	struct crier_cri_sandboxes sandboxes;
 
 	struct crier_cri_out *out_first, *out_last; /* encoded, not yet in the mailbox */
+	size_t out_bytes;
 	uint64_t deliver_at_ns, deliver_pause_ns;
 
 	struct crier_cri_holder *holder, *pod_holder;
@@ -131,6 +155,10 @@ void crier_cri_link_failed(struct crier_cri *cri, grpc_status_code status, uint6
 /** The connection of this or of an older channel changed its state. */
 void crier_cri_link_changed(struct crier_cri *cri);
 void crier_cri_link_close(struct crier_cri *cri);
+/** RUNTIME with the facts and the stream as they are. @param words  why the stream is BROKEN, else absent */
+void crier_cri_link_tell(struct crier_cri *cri, struct crier_slice words);
+/** A quarter more or less, so that the agents of a thousand nodes do not ask in step. */
+uint64_t crier_cri_jitter(struct crier_cri *cri, uint64_t pause_ns);
 /** A finished Version or Status call as facts; `message` is scratch. Shared with crier_cri_probe(). */
 enum crier_cri_fault crier_cri_read_version(struct crier_cri_call *call, struct crier_cri_holder *holder,
 					    struct crier_meta_message *message,
@@ -150,6 +178,23 @@ void crier_cri_reconcile_begin(struct crier_cri *cri);
 void crier_cri_reconcile_finished(struct crier_cri *cri);
 void crier_cri_reconcile_step(struct crier_cri *cri);
 void crier_cri_reconcile_abort(struct crier_cri *cri);
+
+/* stream.c */
+/** Does this runtime give each event to one subscriber only? */
+bool crier_cri_stream_is_shared(const struct crier_cri_facts *facts);
+/** A new connection: decide. @return what is known already, UNKNOWN when it is going to be opened */
+enum crier_meta_stream crier_cri_stream_connected(struct crier_cri *cri);
+void crier_cri_stream_disconnected(struct crier_cri *cri);
+void crier_cri_stream_step(struct crier_cri *cri);
+/** When step() has something to do. */
+uint64_t crier_cri_stream_due(const struct crier_cri *cri);
+/** Both lists were read to their end. */
+void crier_cri_stream_listed(struct crier_cri *cri);
+/** @return false: the tag is another's */
+bool crier_cri_stream_finished(struct crier_cri *cri, const void *tag);
+/** @param why  static */
+void crier_cri_stream_close(struct crier_cri *cri, const char *why);
+void crier_cri_stream_free(struct crier_cri *cri);
 
 /* sandbox.c */
 int crier_cri_sandboxes_init(struct crier_cri_sandboxes *sandboxes, size_t cap) crier_must_check;

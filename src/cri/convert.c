@@ -326,6 +326,47 @@ static int convert_pod(struct crier_cri_holder *holder, const void *bytes, size_
 	return r;
 }
 
+static enum crier_meta_event event_of(Runtime__V1__ContainerEventType type)
+{
+	switch (type) {
+	case RUNTIME__V1__CONTAINER_EVENT_TYPE__CONTAINER_CREATED_EVENT: return CRIER_META_EVENT_CREATED;
+	case RUNTIME__V1__CONTAINER_EVENT_TYPE__CONTAINER_STARTED_EVENT: return CRIER_META_EVENT_STARTED;
+	case RUNTIME__V1__CONTAINER_EVENT_TYPE__CONTAINER_STOPPED_EVENT: return CRIER_META_EVENT_STOPPED;
+	case RUNTIME__V1__CONTAINER_EVENT_TYPE__CONTAINER_DELETED_EVENT: return CRIER_META_EVENT_DELETED;
+	default: return CRIER_META_EVENT_NONE;
+	}
+}
+
+/* An event carries the pod's status and those of all its containers as they are then; only its own is of interest. */
+static int convert_event(struct crier_cri_holder *holder, const void *bytes, size_t len,
+			 struct crier_meta_message *message)
+{
+	int r = crier_cri_holder_unpack(holder, &runtime__v1__container_event_response__descriptor, bytes,
+					len);
+
+	if (r < 0)
+		return r;
+	const Runtime__V1__ContainerEventResponse *from = (const void *)holder->message;
+
+	message->type = CRIER_META_EVENT;
+	message->id = text_of(from->container_id);
+	message->event = event_of(from->container_event_type);
+	message->event_at_ns = positive(from->created_at);
+	if (!message->id.ptr || message->id.len > CRIER_CRI_ID_MAX)
+		return -EINVAL;
+	if (from->pod_sandbox_status && from->pod_sandbox_status->id.len)
+		r = pod_of_status(from->pod_sandbox_status, &message->pod);
+	for (size_t i = 0; r == 0 && i < from->n_containers_statuses; i++) {
+		const Runtime__V1__ContainerStatus *status = from->containers_statuses[i];
+
+		if (!crier_slice_equal(text_of(status->id), message->id))
+			continue;
+		message->container.sandbox_id = message->pod.sandbox_id;
+		return container_of_status(status, &message->container);
+	}
+	return r;
+}
+
 int crier_cri_convert(enum crier_cri_method method, const void *bytes, size_t len,
 		      struct crier_cri_holder *holder, struct crier_meta_message *ret_message)
 {
@@ -336,6 +377,7 @@ int crier_cri_convert(enum crier_cri_method method, const void *bytes, size_t le
 	case CRIER_CRI_STATUS: return convert_status(holder, bytes, len, ret_message);
 	case CRIER_CRI_CONTAINER_STATUS: return convert_container(holder, bytes, len, ret_message);
 	case CRIER_CRI_POD_STATUS: return convert_pod(holder, bytes, len, ret_message);
+	case CRIER_CRI_EVENTS: return convert_event(holder, bytes, len, ret_message);
 	default: return -EINVAL;
 	}
 }

@@ -8,8 +8,7 @@
 
 char crier_cri_link_tag;
 
-/* A quarter more or less, so that the agents of a thousand nodes do not ask in step. */
-static uint64_t with_jitter(struct crier_cri *cri, uint64_t pause_ns)
+uint64_t crier_cri_jitter(struct crier_cri *cri, uint64_t pause_ns)
 {
 	cri->random ^= cri->random << 13;
 	cri->random ^= cri->random >> 7;
@@ -23,8 +22,9 @@ static void down(struct crier_cri *cri, enum crier_cri_fault fault, struct crier
 	cri->is_reconnect = true;
 	cri->backoff_ns = cri->backoff_ns ? crier_min(2 * cri->backoff_ns, CRIER_CRI_BACKOFF_MAX_NS)
 					  : CRIER_CRI_BACKOFF_MIN_NS;
-	cri->retry_at_ns = crier_cri_now_ns() + with_jitter(cri, cri->backoff_ns);
+	cri->retry_at_ns = crier_cri_now_ns() + crier_cri_jitter(cri, cri->backoff_ns);
 	crier_cri_reconcile_abort(cri);
+	crier_cri_stream_disconnected(cri);
 	if (cri->told == fault)
 		return;
 	struct crier_err err = {0};
@@ -56,6 +56,7 @@ void crier_cri_link_probe(struct crier_cri *cri)
 	if (cri->is_reconnect) {
 		enum crier_cri_fault fault = crier_cri_fault_of_path(cri->socket);
 
+		crier_cri_stream_disconnected(cri);
 		crier_cri_link_close(cri);
 		if (fault != CRIER_CRI_FAULT_NONE) {
 			down(cri, fault, CRIER_SLICE_NONE);
@@ -86,10 +87,26 @@ void crier_cri_link_changed(struct crier_cri *cri)
 		cri->is_doubtful = cri->is_reconnect = true;
 }
 
+void crier_cri_link_tell(struct crier_cri *cri, struct crier_slice words)
+{
+	crier_meta_clear(&cri->message);
+	cri->message.type = CRIER_META_RUNTIME;
+	cri->message.error = words;
+	cri->message.runtime = (struct crier_meta_runtime){
+		.name = crier_slice_of(cri->facts.name),
+		.version = crier_slice_of(cri->facts.version),
+		.api_version = crier_slice_of(cri->facts.api_version),
+		.ready = cri->ready,
+		.stream = cri->stream.told,
+	};
+	crier_cri_deliver(cri, &cri->message);
+}
+
 static void up(struct crier_cri *cri, uint64_t ready)
 {
 	bool is_new = cri->is_reconnect;
 
+	cri->ready = ready;
 	cri->link = CRIER_CRI_LINK_UP;
 	cri->told = CRIER_CRI_FAULT_NONE;
 	cri->backoff_ns = 0;
@@ -101,15 +118,8 @@ static void up(struct crier_cri *cri, uint64_t ready)
 	grpc_channel_watch_connectivity_state(cri->channel, GRPC_CHANNEL_READY,
 					      gpr_inf_future(GPR_CLOCK_MONOTONIC), cri->cq,
 					      &crier_cri_link_tag);
-	crier_meta_clear(&cri->message);
-	cri->message.type = CRIER_META_RUNTIME;
-	cri->message.runtime = (struct crier_meta_runtime){
-		.name = crier_slice_of(cri->facts.name),
-		.version = crier_slice_of(cri->facts.version),
-		.api_version = crier_slice_of(cri->facts.api_version),
-		.ready = ready,
-	};
-	crier_cri_deliver(cri, &cri->message);
+	(void)crier_cri_stream_connected(cri);
+	crier_cri_link_tell(cri, CRIER_SLICE_NONE);
 	cri->reconcile_at_ns = 0;
 }
 

@@ -33,6 +33,7 @@ static void enqueue(struct crier_cri *cri, const void *bytes, size_t len)
 	}
 	out->next = NULL;
 	out->len = len;
+	cri->out_bytes += sizeof(*out) + len;
 	memcpy(out->bytes, bytes, len);
 	if (cri->out_last)
 		cri->out_last->next = out;
@@ -69,14 +70,18 @@ static void reduce(const struct crier_meta_message *from, struct crier_meta_mess
 	crier_meta_clear(ret_message);
 	ret_message->type = from->type;
 	ret_message->generation = from->generation;
-	if (from->type == CRIER_META_CONTAINER) {
+	ret_message->id = from->id;
+	ret_message->event = from->event;
+	ret_message->event_at_ns = from->event_at_ns;
+	if (from->type != CRIER_META_POD) {
 		ret_message->container.id = from->container.id;
 		ret_message->container.sandbox_id = from->container.sandbox_id;
 		ret_message->container.name = from->container.name;
 		ret_message->container.pod_uid = from->container.pod_uid;
 		ret_message->container.state = from->container.state;
 		ret_message->container.pid = from->container.pid;
-	} else {
+	}
+	if (from->type != CRIER_META_CONTAINER) {
 		ret_message->pod.sandbox_id = from->pod.sandbox_id;
 		ret_message->pod.name = from->pod.name;
 		ret_message->pod.namespace_ = from->pod.namespace_;
@@ -90,7 +95,8 @@ void crier_cri_deliver(struct crier_cri *cri, const struct crier_meta_message *m
 {
 	if (post(cri, message) == 0)
 		return;
-	if (message->type == CRIER_META_CONTAINER || message->type == CRIER_META_POD) {
+	if (message->type == CRIER_META_CONTAINER || message->type == CRIER_META_POD ||
+	    message->type == CRIER_META_EVENT) {
 		reduce(message, &cri->pod_message);
 		if (post(cri, &cri->pod_message) == 0)
 			return;
@@ -103,6 +109,7 @@ static void pop_first(struct crier_cri *cri)
 	struct crier_cri_out *out = cri->out_first;
 
 	cri->out_first = out->next;
+	cri->out_bytes -= sizeof(*out) + out->len;
 	if (!cri->out_first)
 		cri->out_last = NULL;
 	free(out);

@@ -55,6 +55,18 @@ static uint32_t count(struct probe *probe, enum crier_cri_method method)
 	return n;
 }
 
+/* One event that comes meanwhile counts as an end with OK: more are not waited for. */
+static enum crier_meta_stream look_at_stream(struct probe *probe, const struct crier_cri_facts *facts)
+{
+	if (crier_cri_stream_is_shared(facts))
+		return CRIER_STREAM_SHARED;
+	if (!ask(probe, CRIER_CRI_EVENTS, EVENTS_WAIT_MS))
+		return CRIER_STREAM_UNKNOWN;
+	bool is_offered = probe->call.status == GRPC_STATUS_DEADLINE_EXCEEDED || probe->call.response;
+
+	return is_offered ? CRIER_STREAM_OPEN : CRIER_STREAM_NOT_OFFERED;
+}
+
 static int look(struct probe *probe, const char *socket, uint32_t timeout_ms,
 		struct crier_cri_facts *ret_facts, struct crier_err *err)
 {
@@ -70,9 +82,7 @@ static int look(struct probe *probe, const char *socket, uint32_t timeout_ms,
 		facts.ready = crier_cri_read_ready(&probe->call, probe->holder, probe->message) == 1;
 	facts.pods = count(probe, CRIER_CRI_LIST_PODS);
 	facts.containers = count(probe, CRIER_CRI_LIST_CONTAINERS);
-	if (ask(probe, CRIER_CRI_EVENTS, EVENTS_WAIT_MS))
-		facts.event_stream = probe->call.status == GRPC_STATUS_OK ||
-				     probe->call.status == GRPC_STATUS_DEADLINE_EXCEEDED;
+	facts.stream = look_at_stream(probe, &facts);
 	*ret_facts = facts;
 	return 0;
 }

@@ -12,6 +12,10 @@ static void mark(struct crier_cri *cri, enum crier_meta_type type)
 	crier_meta_clear(&cri->message);
 	cri->message.type = type;
 	cri->message.generation = cri->generation;
+	if (type == CRIER_META_LIST_END) {
+		cri->message.skipped = cri->stream.skipped;
+		cri->stream.skipped = 0;
+	}
 	crier_cri_deliver(cri, &cri->message);
 }
 
@@ -106,6 +110,7 @@ static void advance(struct crier_cri *cri)
 	cri->is_list_warned = false;
 	crier_cri_sandboxes_prune(&cri->sandboxes, cri->generation);
 	crier_cri_reconcile_abort(cri);
+	crier_cri_stream_listed(cri);
 }
 
 void crier_cri_reconcile_step(struct crier_cri *cri)

@@ -18,12 +18,13 @@ TESTS = HERE.parent
 CORPUS = HERE / "corpus"
 FRAME = struct.Struct("<IIQ")
 RECORD, MAIL, SEED, READY, LOOKUP = 2, 3, 6, 7, 16
-POD, POD_MEMBER, LABELS_MEMBER = 3, 6, 12  # a blob's type and members: src/meta.c
+POD, EVENT, POD_MEMBER, LABELS_MEMBER = 3, 8, 6, 12  # a blob's type and members: src/meta.c
 MEND = 0x80
 SMALL = 4000
 # enum crier_cri_method
 METHODS = {"version": 0, "status": 1, "list_pods": 2, "list_containers": 3, "container_status": 4,
-           "container_status_oom": 4, "pod_status": 5}  # fmt: skip
+           "container_status_oom": 4, "pod_status": 5, "event_created": 6, "event_stopped": 6, "event_deleted": 6,
+           "event_sandbox": 6}  # fmt: skip
 
 Frame = tuple[int, int, bytes]
 
@@ -112,6 +113,16 @@ def story_seeds() -> None:
     put("pipeline", "after", b"\x01\x00" + ready + up + after)
     many = b"".join(life(which) for which in range(8)) + b"".join(gone(which) for which in range(8))
     put("pipeline", "many", b"\x44\x00" + up + many + ready + swept + many)
+    # the event stream beside all that: before the directory is there, before the kernel's exit, after it, and twice
+    def happen(which: int, event: int, state: int = 1, sandbox: int = 0) -> bytes:
+        return packed(container, 1, bytes([which, 4 | sandbox | state, 0xFB, 7, event << 4 | 1]))
+
+    created, started, stopped_, deleted = 1, 2, 3, 4
+    early = happen(2, created) + life(2) + happen(2, started, 2) + happen(2, stopped_, 3) + packed(exited, 1, b"\x02\x00\x09") + gone(2)
+    late = life(3) + packed(exited, 1, b"\x03\x00\x09") + happen(3, stopped_, 3) + happen(3, deleted) + happen(3, deleted)
+    forced = life(4) + happen(4, deleted) + packed(exited, 1, b"\x04\x00\x09") + swept
+    never = happen(5, created) + happen(5, deleted) + happen(1, deleted, 1, 8)
+    put("pipeline", "events", b"\x01\x00" + ready + packed(runtime, 0, b"\x00\x00\x01\x01") + early + late + forced + never)
     put("pipeline", "v1", b"\x34\x40" + ready + life(0) + killed + gone(0))
 
 
@@ -148,6 +159,7 @@ def meta_seeds(stream: list[Frame]) -> None:
             by_type[payload[3]] = payload
     for kind, payload in by_type.items():
         put("meta", f"type{kind}", payload)
+    put("meta", "event", blob(EVENT, field(3, b"a") + field(POD_MEMBER, field(1, b"s")) + field(7, field(1, b"a")) + b"\x12\x03\x14\x05"))
     # a pod with as many labels as are kept, and with one more; short enough for one byte each
     for name, count in (("labels", 64), ("labels_over", 65)):
         pairs = b"".join(b"\x03\x03\x01" + bytes([65 + number // 26, 97 + number % 26]) for number in range(count))

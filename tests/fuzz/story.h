@@ -241,6 +241,17 @@ static inline void story_fill_pod(struct crier_meta_pod *pod, const struct story
 	pod->ready = part->c & 16 ? 0 : 1;
 }
 
+/* The same told by the event stream: of a sandbox, of a container, or of one that is gone with its status. */
+static inline void story_as_event(struct crier_meta_message *message, const struct story_part *part)
+{
+	message->type = CRIER_META_EVENT;
+	message->generation = 0;
+	message->event = (part->d >> 4) % CRIER_META_EVENT_COUNT;
+	message->id = part->a & 8 ? story_id(part->d & 7) : message->container.id;
+	if (part->a & 8 || message->event == CRIER_META_EVENT_DELETED)
+		message->container.id = CRIER_SLICE_NONE;
+}
+
 static inline void story_container(struct story_teller *teller, const struct story_part *part)
 {
 	static struct crier_meta_message message;
@@ -272,6 +283,8 @@ static inline void story_container(struct story_teller *teller, const struct sto
 		container->sandbox_id = story_id(part->d & 7);
 	if (part->b & 128)
 		story_fill_pod(&message.pod, part);
+	if (part->a & 4)
+		story_as_event(&message, part);
 	story_mail(teller, &message);
 }
 
@@ -294,6 +307,7 @@ static inline void story_runtime(struct story_teller *teller, const struct story
 		message.type = part->b & 1 ? CRIER_META_RUNTIME : CRIER_META_DOWN;
 		message.error = CRIER_SLICE("/run/fake.sock: refused");
 		message.runtime.name = CRIER_SLICE("containerd");
+		message.runtime.stream = part->c % CRIER_STREAM_COUNT;
 	}
 	story_mail(teller, &message);
 }

@@ -4,7 +4,8 @@
  *
  *   cri_driver discover ROOT
  *   cri_driver probe SOCKET TIMEOUT_MS
- *   cri_driver watch SOCKET [timeout_ms=N] [reconcile_ms=N] [in_flight=N] [queued=N] [receive=N] [mailbox=N]
+ *   cri_driver watch SOCKET [timeout_ms=N] [reconcile_ms=N] [in_flight=N] [queued=N] [receive=N] [mailbox=N] [life=N]
+ *       [stream=1|2]: 1 where events go to every subscriber, 2 wherever they are offered
  *
  * Commands of watch: container ID, container+pod ID, sandbox ID, unknown ID, unknown+pod ID, reconcile, stall
  * (leave the mailbox alone), resume, stats, free (prints how long crier_cri_free() took, and ends).
@@ -27,12 +28,25 @@ static const char *const type_names[CRIER_META_TYPE_COUNT] = {
 	[CRIER_META_MISSING] = "missing",
 	[CRIER_META_LIST_BEGIN] = "list_begin",
 	[CRIER_META_LIST_END] = "list_end",
+	[CRIER_META_EVENT] = "event",
 };
 
 static const char *const status_names[CRIER_META_STATUS_COUNT] = {
 	[CRIER_META_OK] = "ok",		  [CRIER_META_NOT_FOUND] = "not_found",
 	[CRIER_META_TIMEOUT] = "timeout", [CRIER_META_UNAVAILABLE] = "unavailable",
 	[CRIER_META_REFUSED] = "refused", [CRIER_META_INVALID] = "invalid",
+};
+
+static const char *const event_names[CRIER_META_EVENT_COUNT] = {
+	[CRIER_META_EVENT_NONE] = "none",	[CRIER_META_EVENT_CREATED] = "created",
+	[CRIER_META_EVENT_STARTED] = "started", [CRIER_META_EVENT_STOPPED] = "stopped",
+	[CRIER_META_EVENT_DELETED] = "deleted",
+};
+
+static const char *const stream_names[CRIER_STREAM_COUNT] = {
+	[CRIER_STREAM_UNKNOWN] = "unknown", [CRIER_STREAM_OPEN] = "open",
+	[CRIER_STREAM_BROKEN] = "broken",   [CRIER_STREAM_NOT_OFFERED] = "not_offered",
+	[CRIER_STREAM_SHARED] = "shared",   [CRIER_STREAM_OFF] = "off",
 };
 
 static void text(json_t *object, const char *key, struct crier_slice value)
@@ -129,10 +143,17 @@ static json_t *message_json(const struct crier_meta_message *message)
 		text(object, "version", message->runtime.version);
 		text(object, "api_version", message->runtime.api_version);
 		number(object, "ready", message->runtime.ready);
+		text(object, "stream", crier_slice_of(stream_names[message->runtime.stream]));
 	}
+	if (message->type == CRIER_META_EVENT) {
+		text(object, "event", crier_slice_of(event_names[message->event]));
+		number(object, "at_ns", message->event_at_ns);
+	}
+	if (message->type == CRIER_META_LIST_END)
+		number(object, "skipped", message->skipped);
 	if (message->pod.sandbox_id.ptr)
 		json_object_set_new(object, "pod", pod_json(&message->pod));
-	if (message->type == CRIER_META_CONTAINER)
+	if (message->type == CRIER_META_CONTAINER || message->container.id.ptr)
 		json_object_set_new(object, "container", container_json(&message->container));
 	return object;
 }
@@ -237,8 +258,13 @@ static int set_option(struct crier_cri_options *options, size_t *mailbox_bytes, 
 	} known[] = {
 		{"timeout_ms=", &options->timeout_ms},	   {"reconcile_ms=", &options->reconcile_ms},
 		{"in_flight=", &options->max_in_flight},   {"queued=", &options->max_queued},
-		{"receive=", &options->receive_max_bytes},
+		{"receive=", &options->receive_max_bytes}, {"life=", &options->stream_life_ms},
 	};
+
+	options->stream |= strcmp(arg, "stream=1") == 0 || strcmp(arg, "stream=2") == 0;
+	options->stream_shared |= strcmp(arg, "stream=2") == 0;
+	if (strncmp(arg, "stream=", 7) == 0)
+		return 0;
 
 	if (strncmp(arg, "mailbox=", 8) == 0) {
 		*mailbox_bytes = value;
@@ -305,10 +331,10 @@ static int probe(const char *socket, const char *timeout_ms)
 				now_ms() - begin));
 		return 1;
 	}
-	print(json_pack("{s:s,s:s,s:s,s:b,s:b,s:i,s:i,s:f}", "name", facts.name, "version", facts.version,
+	print(json_pack("{s:s,s:s,s:s,s:b,s:s,s:i,s:i,s:f}", "name", facts.name, "version", facts.version,
 			"api_version", facts.api_version, "ready", facts.ready, "event_stream",
-			facts.event_stream, "pods", (int)facts.pods, "containers", (int)facts.containers,
-			"ms", now_ms() - begin));
+			stream_names[facts.stream], "pods", (int)facts.pods, "containers",
+			(int)facts.containers, "ms", now_ms() - begin));
 	return 0;
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from driver import Driver
 from env import Env
-from fake import Fake, asked_id, container, field, listed_container, listed_pod, sandbox, version
+from harness.fake import Fake, asked_id, container, field, listed_container, listed_pod, sandbox, version
 from harness.sockets import Garbage, Hung
 
 import grpc

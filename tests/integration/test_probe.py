@@ -7,7 +7,7 @@ from pathlib import Path
 
 from driver import once
 from env import Env
-from fake import Fake
+from harness.fake import Fake, version
 from harness.sockets import Garbage, Hung
 
 
@@ -26,8 +26,8 @@ def test_real(env: Env) -> None:
     facts = once("probe", str(env.node.socket), "5000")
     assert facts["name"] == "containerd" and facts["api_version"] == "v1", f"{facts}"
     assert facts["ready"] and facts["pods"] >= 1 and facts["containers"] >= 1, f"{facts}"
-    newer = not env.node.containerd.version.startswith("1.6")
-    assert facts["event_stream"] == newer, f"containerd {env.node.containerd.version}: {facts}"
+    want = {"1.6": "not_offered", "1.7": "shared"}.get(env.node.containerd.version[:3], "open")
+    assert facts["event_stream"] == want, f"containerd {env.node.containerd.version}: {facts}"
 
 
 def test_missing(env: Env) -> None:
@@ -106,9 +106,19 @@ def test_unready(env: Env) -> None:
     with Fake(path, Status=lambda *_: b"") as fake:
         facts = once("probe", str(path), "2000")
         assert not facts["ready"] and facts["name"] == "fake", f"{facts}"
-        assert not facts["event_stream"], f"GetContainerEvents was refused: {facts}"
+        assert facts["event_stream"] == "not_offered", f"GetContainerEvents was refused: {facts}"
         fake.methods["GetContainerEvents"] = lambda _, context: b""
-        assert once("probe", str(path), "2000")["event_stream"], "GetContainerEvents was answered"
+        assert once("probe", str(path), "2000")["event_stream"] == "open", "GetContainerEvents was answered"
+
+
+def test_event_stream(env: Env) -> None:
+    path = env.folder() / "events.sock"
+    with Fake(path, events=True) as fake:
+        assert once("probe", str(path), "2000")["event_stream"] == "open"
+        taken = fake.count("GetContainerEvents")
+        fake.methods["Version"] = version("containerd", "1.7.24")
+        assert once("probe", str(path), "2000")["event_stream"] == "shared"
+        assert fake.count("GetContainerEvents") == taken, "asking would take an event from the kubelet"
 
 
 def test_discover(env: Env) -> None:

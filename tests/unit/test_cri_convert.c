@@ -158,6 +158,56 @@ static void reads_version_and_status(void **state)
 }
 
 /* ContainerStatus with everything that no capture has. */
+#define EVENT_APP     "e595d215be40f2e35645590aa5ca7e1e31803c87d30f92ef64a4c68a42dce02f"
+#define EVENT_SANDBOX "54d8f19c2e0f7bfd145a726dc7a968e1e53dbb44525becbb80e7ab0a09992406"
+
+static void reads_an_event(void **state)
+{
+	const struct crier_meta_container *c = &message.container;
+
+	(void)state;
+	convert_captured(CRIER_CRI_EVENTS, "event_stopped"); /* its own status is the second of two */
+	assert_int_equal(message.type, CRIER_META_EVENT);
+	assert_int_equal(message.event, CRIER_META_EVENT_STOPPED);
+	assert_int_equal(message.event_at_ns, 1795251086686802982);
+	assert_text(message.id, EVENT_APP);
+	assert_text(c->id, EVENT_APP);
+	assert_text(c->sandbox_id, EVENT_SANDBOX);
+	assert_text(c->name, "app");
+	assert_text(c->pod_name, "cart");
+	assert_text(c->pod_uid, UID);
+	assert_text(c->image, "localhost/crier-trigger:1");
+	assert_int_equal(c->state, CRIER_STATE_EXITED);
+	assert_int_equal(c->exit_code, 137);
+	assert_text(c->reason, "OOMKilled");
+	assert_int_equal(c->finished_at_ns, 1795251086653417513);
+	assert_true(c->pid == CRIER_UNKNOWN_U64);
+	assert_text(message.pod.sandbox_id, EVENT_SANDBOX);
+	assert_text(message.pod.uid, UID);
+	assert_int_equal(message.pod.ready, 1);
+	assert_text(message.pod.labels.items[0].key, "app");
+	assert_int_equal(message.generation, 0);
+}
+
+static void reads_each_kind_of_event(void **state)
+{
+	(void)state;
+	convert_captured(CRIER_CRI_EVENTS, "event_created");
+	assert_int_equal(message.event, CRIER_META_EVENT_CREATED); /* 0, and so not on the wire */
+	assert_int_equal(message.container.state, CRIER_STATE_CREATED);
+	convert_captured(CRIER_CRI_EVENTS, "event_started");
+	assert_int_equal(message.event, CRIER_META_EVENT_STARTED);
+	assert_int_equal(message.container.state, CRIER_STATE_RUNNING);
+	convert_captured(CRIER_CRI_EVENTS, "event_deleted"); /* its neighbour's status is not its own */
+	assert_int_equal(message.event, CRIER_META_EVENT_DELETED);
+	assert_text(message.id, EVENT_APP);
+	assert_null(message.container.id.ptr);
+	convert_captured(CRIER_CRI_EVENTS, "event_sandbox");
+	assert_text(message.id, EVENT_SANDBOX);
+	assert_text(message.pod.sandbox_id, EVENT_SANDBOX);
+	assert_null(message.container.id.ptr);
+}
+
 static void reads_the_rest(void **state)
 {
 	static const char info[] =
@@ -361,6 +411,8 @@ int main(void)
 		cmocka_unit_test(reads_a_sandbox),
 		cmocka_unit_test(reads_the_lists),
 		cmocka_unit_test(reads_version_and_status),
+		cmocka_unit_test(reads_an_event),
+		cmocka_unit_test(reads_each_kind_of_event),
 		cmocka_unit_test(reads_the_rest),
 		cmocka_unit_test(reads_a_pod_with_a_network),
 		cmocka_unit_test(image_table),

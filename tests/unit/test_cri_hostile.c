@@ -126,6 +126,17 @@ static void empty_submessages_hit_the_ceiling(void **state)
 	assert_int_equal(convert(CRIER_CRI_POD_STATUS, &good), 0); /* the ceiling is for each message anew */
 }
 
+static void an_event_of_empty_containers_hits_the_ceiling(void **state)
+{
+	_cleanup_wire_ struct wire event = {0};
+
+	(void)state;
+	wire_text(&event, 1, "c1");
+	for (int i = 0; i < 2 << 20; i++)
+		wire_raw(&event, "\52\0", 2);
+	assert_int_equal(convert(CRIER_CRI_EVENTS, &event), -E2BIG);
+}
+
 static void one_large_string_hits_the_ceiling(void **state)
 {
 	_cleanup_free_ char *text = calloc(1, CRIER_CRI_UNPACK_MAX);
@@ -145,6 +156,7 @@ static void every_ceiling_is_survived(void **state)
 		const char *name;
 	} rows[] = {{CRIER_CRI_CONTAINER_STATUS, "container_status"},
 		    {CRIER_CRI_POD_STATUS, "pod_status"},
+		    {CRIER_CRI_EVENTS, "event_stopped"},
 		    {CRIER_CRI_STATUS, "status"}};
 
 	(void)state;
@@ -325,6 +337,8 @@ static const struct {
 	{CRIER_CRI_STATUS, "status"},
 	{CRIER_CRI_LIST_PODS, "list_pods"},
 	{CRIER_CRI_LIST_CONTAINERS, "list_containers"},
+	{CRIER_CRI_EVENTS, "event_stopped"},
+	{CRIER_CRI_EVENTS, "event_sandbox"},
 };
 
 /* Any outcome but a fault; what converts must encode too. */
@@ -397,6 +411,7 @@ int main(void)
 		cmocka_unit_test(any_bytes_pass_through),
 		cmocka_unit_test(labels_are_bounded_sorted_and_the_last_wins),
 		cmocka_unit_test(empty_submessages_hit_the_ceiling),
+		cmocka_unit_test(an_event_of_empty_containers_hits_the_ceiling),
 		cmocka_unit_test(one_large_string_hits_the_ceiling),
 		cmocka_unit_test(every_ceiling_is_survived),
 		cmocka_unit_test(answers_without_an_object_are_refused),
