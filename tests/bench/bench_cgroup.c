@@ -104,7 +104,8 @@ static uintptr_t hold_stay(const struct fixture *f, uint32_t round)
 static void fill(struct fixture *f, uint32_t count)
 {
 	const struct crier_index_limits limits = {.containers = MANY, .tombstones = 1, .slots = 1};
-	const struct crier_hold_limits hold = {.events_per_key = 1024, .bytes_per_key = 1 << 20, .events = 16384, .bytes = 8 << 20};
+	const struct crier_hold_limits hold = {
+		.events_per_key = 1024, .bytes_per_key = 1 << 20, .events = 16384, .bytes = 8 << 20};
 
 	f->count = count;
 	f->ids = calloc(count, sizeof(*f->ids));

@@ -3,7 +3,8 @@
  * The pipeline from ring bytes to finished line: time, allocations and bytes for each event. bench_pipeline tells all in
  * all, bench_stages (the same file, linked with stages.c) by stage. Not a test, but each case proves its own sums first.
  *
- *   bench_pipeline [--runs N] [--batches N] [--json] [--list] [CASE...]   a CASE is KIND[:CONTAINERS[:zipf]]
+ *   bench_pipeline [--runs N] [--batches N] [--json] [--list] [CASE...]   a CASE is KIND[:CONTAINERS[:zipf]] or
+ *                                recorded:FILE, a recording of crier record, replayed from its start to its end
  *   bench_pipeline --prove       the counters themselves: exit 1 if they do not tell the truth
  *   bench_pipeline --count CASE  for callgrind: each phase once between its requests, see pipeline.py
  */
@@ -23,6 +24,7 @@
 #include "alloc_count.h"
 #include "floor.h"
 #include "phase.h"
+#include "recorded.h"
 
 #define RUNS_MAX    101
 #define PHASES_MAX  16
@@ -51,7 +53,7 @@ static const char *const default_cases[] = {
 struct tally {
 	struct {
 		char name[40];
-		uint64_t count;
+		uint64_t count, bytes;
 	} types[LINE_TYPES];
 	size_t type_count;
 	bool allocate; /* --prove: one allocation for each line */
@@ -79,8 +81,10 @@ static void tally_line(void *ctx, const char *line, size_t len)
 		;
 	if (i == tally->type_count && i < LINE_TYPES)
 		memcpy(tally->types[tally->type_count++].name, name, sizeof(name));
-	if (i < LINE_TYPES)
+	if (i < LINE_TYPES) {
 		tally->types[i].count++;
+		tally->types[i].bytes += len;
+	}
 	if (len < sizeof(tally->last)) {
 		memcpy(tally->last, line, len);
 		tally->last[len] = '\0';
@@ -254,7 +258,8 @@ static double spread_of(const double *sorted, unsigned count, double middle)
 	return count >= 4 && middle > 0 ? (sorted[count * 3 / 4] - sorted[count / 4]) / 2 / middle : 0;
 }
 
-static void report(const struct options *options, const char *name, struct result *result, size_t first_phase)
+static void report(const struct options *options, const char *name, struct result *result, size_t first_phase,
+		   const struct tally *tally)
 {
 	double floors[BENCH_FLOOR_COUNT], before = 0, middle = 0;
 
@@ -284,6 +289,13 @@ static void report(const struct options *options, const char *name, struct resul
 	print_row(options, name, "allocations", last->allocs, "1/event", NULL, 0);
 	print_row(options, name, "allocated", last->alloc_bytes, "bytes/event", NULL, 0);
 	print_row(options, name, "line", last->line_bytes, "bytes/line", NULL, 0);
+	for (size_t i = 0; tally->type_count > 1 && i < tally->type_count; i++) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "line_%s", tally->types[i].name);
+		print_row(options, name, what, (double)tally->types[i].bytes / (double)tally->types[i].count,
+			  "bytes/line", NULL, 0);
+	}
 	for (size_t i = 0; i < BENCH_FLOOR_COUNT; i++)
 		if (floors[i] > 0)
 			print_row(options, name, bench_floor_names[i], floors[i], "ns/line", NULL,
@@ -332,11 +344,35 @@ static void run_case(const struct options *options, const char *name)
 			result.floors[i][run] = lines ? (now_ns() - start) / (double)lines : 0;
 		}
 	}
-	report(options, name, &result, first_phase);
+	report(options, name, &result, first_phase, &tally);
 	fflush(stdout);
 	bench_floor_free(floor);
 	prove_stop(name, stream->node);
 	free_stream(stream);
+}
+
+static void run_recorded(const struct options *options, const char *path)
+{
+	struct bench_recorded *recorded = bench_recorded_open(path);
+	double ns[RUNS_MAX];
+	struct bench_replay last = {0};
+	const char *slash = strrchr(path, '/');
+	char name[128];
+
+	snprintf(name, sizeof(name), "recorded:%s", slash ? slash + 1 : path);
+	for (unsigned run = 0; run < options->runs; run++) {
+		last = bench_recorded_replay(recorded);
+		if (!last.events || !last.lines)
+			bench_fail("bench: %s holds no event", path);
+		ns[run] = last.ns / (double)last.events;
+	}
+	print_row(options, name, "total", median(ns, options->runs), "ns/event", NULL,
+		  spread_of(ns, options->runs, median(ns, options->runs)));
+	print_row(options, name, "events", (double)last.events, "events", NULL, 0);
+	print_row(options, name, "allocations", (double)last.allocs / (double)last.events, "1/event", NULL,
+		  0);
+	print_row(options, name, "line", (double)last.bytes / (double)last.lines, "bytes/line", NULL, 0);
+	bench_recorded_close(recorded);
 }
 
 /* ---- callgrind, and the proof ---- */
@@ -435,7 +471,9 @@ int main(int argc, char **argv)
 	size_t count = optind < argc ? (size_t)(argc - optind) : CRIER_ARRAY_SIZE(default_cases);
 
 	for (size_t i = 0; i < count; i++) {
-		if (options.count)
+		if (strncmp(cases[i], "recorded:", 9) == 0)
+			run_recorded(&options, cases[i] + 9);
+		else if (options.count)
 			count_case(cases[i]);
 		else
 			run_case(&options, cases[i]);

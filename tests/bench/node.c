@@ -132,6 +132,19 @@ static void host_line(void *ctx, const char *line, size_t len, bool urgent)
 		node->on_line(node->on_line_ctx, line, len);
 }
 
+void bench_host_without_effects(struct crier_host *host, void *ctx)
+{
+	*host = (struct crier_host){
+		.ctx = ctx,
+		.ask = host_ask,
+		.reconcile = host_reconcile,
+		.classify = host_classify,
+		.forget = host_forget,
+		.init_pid = host_init_pid,
+		.watch_pressure = host_watch,
+	};
+}
+
 /* ---- pods and containers ---- */
 
 void bench_id(uint64_t number, char ret_id[65])
@@ -303,27 +316,20 @@ struct bench_node *bench_node_new(uint32_t containers)
 	struct bench_node *node = calloc(1, sizeof(*node));
 	const uint64_t room = UINT64_MAX / 2;
 	struct crier_err err = {0};
+	struct crier_host host;
 
 	if (!node)
 		bench_fail("bench: out of memory");
 	node->containers = containers;
 	configure(node);
-	const struct crier_host host = {
-		.ctx = node,
-		.read = host_read,
-		.file = host_file,
-		.link = host_link,
-		.find = host_find,
-		.inode = host_inode,
-		.cgroup_path = host_cgroup_path,
-		.ask = host_ask,
-		.reconcile = host_reconcile,
-		.classify = host_classify,
-		.forget = host_forget,
-		.init_pid = host_init_pid,
-		.watch_pressure = host_watch,
-		.line = host_line,
-	};
+	bench_host_without_effects(&host, node);
+	host.read = host_read;
+	host.file = host_file;
+	host.link = host_link;
+	host.find = host_find;
+	host.inode = host_inode;
+	host.cgroup_path = host_cgroup_path;
+	host.line = host_line;
 	struct crier_start *start = &node->start;
 
 	node->now_ns = start->boottime_ns = 1000 * BENCH_SECOND_NS;

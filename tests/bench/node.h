@@ -54,6 +54,9 @@ uint64_t bench_pod_cgroup_of(const struct bench_node *node, uint32_t index);
 struct bench_node *bench_node_new(uint32_t containers);
 void bench_node_free(struct bench_node *node);
 
+/** Effects that go nowhere; look-ups and lines are the caller's to set. @param ctx  borrowed, handed to each */
+void bench_host_without_effects(struct crier_host *host, void *ctx);
+
 /** What the runtime says of a container, encoded into node->blob. @return its length */
 size_t bench_mail(struct bench_node *node, uint64_t number, uint32_t pod, enum crier_meta_state state);
 

@@ -15,7 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE))
+
+from rows import row  # noqa: E402
+
 QUICK = ["mix:1000", "exec:1000", "exit:1000", "fork:1000"]
 STAGES = ["decode", "attribute", "hold", "enrich", "correlate", "filter", "emit"]
 
@@ -31,6 +36,11 @@ def build(preset: str = "release") -> Path:
         if done.returncode != 0:
             sys.exit(f"bench: {' '.join(command)} failed:\n{done.stdout[-4000:]}")
     return folder
+
+
+def can_count() -> bool:
+    """Is valgrind there?"""
+    return shutil.which("valgrind") is not None
 
 
 def rows_of(program: Path, arguments: list[str]) -> list[dict]:
@@ -60,23 +70,19 @@ def counts_of(program: Path, case: str) -> dict[str, float]:
     return found
 
 
-def row(measure: str, value: float, unit: str, floor: float | None = None, runs: int = 1) -> dict:
-    return {"measure": measure, "value": round(value, 3), "unit": unit, "floor": floor, "peer": None, "runs": runs}
-
-
 def count_rows(folder: Path, case: str) -> list[dict]:
     """Counted as timed: all in all by the program that is not cut, stages by the one that is."""
     whole = counts_of(folder / "bench_pipeline", case)
     floor = whole["floor_fragment"]
     rows = [
-        row(f"pipeline.{case}.total", whole["total"], "instructions/event", floor),
-        row(f"pipeline.{case}.floor_fragment", floor, "instructions/event"),
+        row(f"pipeline.{case}.total.instructions", whole["total"], "instructions/event", floor),
+        row(f"pipeline.{case}.floor_fragment.instructions", floor, "instructions/line"),
     ]
     stages = counts_of(folder / "bench_stages", case)
     before = 0.0
     for stage in STAGES:
         if len(stages) > 1 and stage in stages:
-            rows.append(row(f"pipeline.{case}.{stage}", stages[stage] - before, "instructions/event"))
+            rows.append(row(f"pipeline.{case}.{stage}.instructions", stages[stage] - before, "instructions/event"))
             before = stages[stage]
     return rows
 
@@ -93,23 +99,26 @@ def measure(folder: Path, cases: list[str], runs: int, count: bool) -> list[dict
     return rows
 
 
+def recorded(folder: Path, file: Path, runs: int) -> list[dict]:
+    """A recording through the same pipeline, from its start to its end."""
+    return rows_of(folder / "tests/bench/bench_pipeline", ["--runs", str(runs), f"recorded:{file}"])
+
+
 def table(rows: list[dict]) -> str:
     """One line a case and measure: time and instructions beside each other."""
     lines: dict[tuple[str, str], dict[str, float]] = {}
     for r in rows:
-        _, case, what = r["measure"].split(".", 2)
+        _, case, what = r["measure"].removesuffix(".instructions").split(".", 2)
         cells = lines.setdefault((case, what), {})
-        cells[r["unit"]] = r["value"]
+        cells[r["unit"].split("/")[0] if r["unit"].endswith(("/event", "/line")) else r["unit"]] = r["value"]
         if r["floor"] and r["unit"].startswith("ns"):
             cells["x floor"] = r["value"] / r["floor"]
-    text = [f"{'case':<18}{'what':<16}{'ns/event':>10}{'instr/event':>13}  other"]
+    text = [f"{'case':<18}{'what':<16}{'ns':>10}{'instructions':>14}  other"]
     for (case, what), cells in lines.items():
-        ns = cells.pop("ns/event", cells.pop("ns/line", None))
-        instructions = cells.pop("instructions/event", None)
+        ns, instructions = cells.pop("ns", None), cells.pop("instructions", None)
         other = ", ".join(f"{value:.2f} {unit}" for unit, value in cells.items())
-        text.append(
-            f"{case:<18}{what:<16}{'' if ns is None else f'{ns:.1f}':>10}{'' if instructions is None else f'{instructions:.0f}':>13}  {other}"
-        )
+        numbers = f"{'' if ns is None else f'{ns:.1f}':>10}{'' if instructions is None else f'{instructions:.0f}':>14}"
+        text.append(f"{case:<18}{what:<16}{numbers}  {other}".rstrip())
     return "\n".join(text)
 
 
@@ -124,7 +133,7 @@ def main() -> None:
     folder = arguments.build or build()
     every = subprocess.run([folder / "tests/bench/bench_pipeline", "--list"], stdout=subprocess.PIPE, text=True, check=True)
     cases = arguments.cases or (QUICK if arguments.quick else every.stdout.split())
-    count = not arguments.no_count and shutil.which("valgrind") is not None
+    count = not arguments.no_count and can_count()
     print(table(measure(folder, cases, 3 if arguments.quick else arguments.runs, count)))
 
 

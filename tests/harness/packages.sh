@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The one list of Debian packages; sourced by deploy/quickstart.sh and tests/run.sh.
 
-# packages_of GROUP : build (the program), run (a private containerd and the kubelet of the harness), test.
+# packages_of GROUP : build (the program), run (a private containerd and the kubelet of the harness), test, bench (peers).
 packages_of() {
 	case $1 in
 	build)
@@ -13,7 +13,10 @@ packages_of() {
 		echo containerd runc python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc python3-jsonschema jq
 		;;
 	test)
-		echo libcmocka-dev codespell shellcheck cppcheck clang-format clang-tidy libclang-rt-dev valgrind
+		echo libcmocka-dev codespell shellcheck cppcheck clang-format clang-tidy libclang-rt-dev
+		;;
+	bench)
+		echo valgrind bpftrace libbpf-tools
 		;;
 	esac
 }

@@ -1,0 +1,186 @@
+"""What crier is when nothing happens: memory by kind, threads, wake-ups and CPU, its start, its size on disk."""
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import kernel
+import peers
+import rig
+import runtime
+from rig import Agent, Place, Settings, load, median, row
+
+KIB = 1024
+# Threads that gRPC makes for itself; crier has no say in when they wake.
+GRPC_THREADS = ("grpc", "default-ex", "resolver", "event_engin", "timer")
+
+
+def _wait_known(agent: Agent, count: int) -> None:
+    """All containers were answered for: each has told its snapshot, which needs its names. Others' are told too."""
+    known, deadline = 0, time.monotonic() + 180
+    while True:
+        agent.settle(0.5)
+        known += agent.tally()["types"].get("container.snapshot", 0)
+        if known >= count:
+            return
+        if time.monotonic() > deadline:
+            raise rig.Broken(f"bench: footprint: {known} of {count} containers were told")
+
+
+def _memory_rows(name: str, found: list[rig.Memory], threads: list[int], runs: int) -> list[dict[str, Any]]:
+    rows = []
+    for kind in ("rss", "anonymous", "file", "ring"):
+        rows.append(row(f"memory.{name}.{kind}", median([getattr(each, kind) for each in found]) / KIB, "KiB", runs=runs))
+    rows.append(row(f"memory.{name}.threads", median(threads), "threads", runs=runs))
+    return rows
+
+
+def memory_rows(settings: Settings) -> list[dict[str, Any]]:
+    """With containers that the runtime names. The default profile, as it is deployed."""
+    rows: list[dict[str, Any]] = []
+    rss: dict[int, float] = {}
+    for count in (0, 10, 100) if settings.quick else (0, 10, 250, 10_000):
+        found, threads = [], []
+        with Place(count) as place:
+            for _ in range(1 if settings.quick else settings.runs):
+                with rig.crier(settings, place, "default", flags=["--max-containers", "16384"]) as agent:
+                    _wait_known(agent, count)
+                    found.append(agent.memory())
+                    threads.append(len(list(Path(f"/proc/{agent.pid}/task").iterdir())))
+                    agent.stop()
+        rows += _memory_rows(str(count), found, threads, len(found))
+        rss[count] = median([each.rss for each in found])
+    most = max(rss)
+    rows.append(row("memory.each_container", (rss[most] - rss[10]) / (most - 10), "bytes"))
+    return rows
+
+
+def churn_rows(settings: Settings) -> list[dict[str, Any]]:
+    """Containers come and go as in an hour of a busy node; what is left in memory when all are gone."""
+    count, rate = (300, 300) if settings.quick else (50_000, 400)
+    with Place(10) as place, rig.crier(settings, place, "default") as agent:
+        _wait_known(agent, 10)
+        before = agent.memory()
+        folders = [str(place.primary.path(runtime.pod_cgroup(runtime.CHURN)))]
+        done = load(settings.programs, "churn", runtime.CHURN + 1, count, rate, *folders)
+        agent.settle(1, 60)
+        tally = agent.tally()
+        told = tally["types"].get("container.exited", 0)
+        if told < count:
+            raise rig.Broken(f"bench: churn: {count} containers made {told} lines of their end")
+        after = agent.memory()
+        rig.check_sums(agent.stop()["stop"])
+    return [
+        row("churn.rss", after.rss / KIB, "KiB", floor=before.rss / KIB),
+        row("churn.anonymous", after.anonymous / KIB, "KiB", floor=before.anonymous / KIB),
+        row("churn.rate", count / done["wall_ns"] * 1e9, "containers/s"),
+    ]
+
+
+# ---- idle ----
+
+
+def _switches(pid: int) -> dict[str, int]:
+    """Voluntary switches: a thread that slept and woke, by whose it is."""
+    found = {"own": 0, "grpc": 0}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            name = (task / "comm").read_text(encoding="utf-8", errors="replace")
+            for line in (task / "status").read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith("voluntary_ctxt_switches"):
+                    found["grpc" if name.startswith(GRPC_THREADS) else "own"] += int(line.split()[1])
+    return found
+
+
+def idle_rows(settings: Settings) -> list[dict[str, Any]]:
+    """Nothing of ours happens; what others do on this machine is counted along, so the machine must be quiet."""
+    seconds = 3 if settings.quick else 60
+    wakes: dict[str, list[float]] = {"own": [], "grpc": []}
+    cpu: dict[str, list[float]] = {}
+    runs = 1 if settings.quick else settings.runs
+    with Place(10) as place:
+        for _ in range(runs):
+            starts = {"crier": lambda: rig.crier(settings, place, "default")}
+            starts |= {peer.name: (lambda peer=peer: peer.start(settings)) for peer in peers.found(settings)}  # type: ignore[misc]
+            for name, start in starts.items():
+                with start() as agent:
+                    agent.settle(0.5)
+                    before, first, began = _switches(agent.pid), agent.cpu_ns(), time.monotonic()
+                    time.sleep(seconds)
+                    passed = time.monotonic() - began
+                    cpu.setdefault(name, []).append((agent.cpu_ns() - first) / passed / 1e7)
+                    if name == "crier":
+                        for whose, number in _switches(agent.pid).items():
+                            wakes[whose].append((number - before[whose]) / passed)
+                    agent.stop()
+    beside = [median(values) for name, values in cpu.items() if name != "crier"]
+    rows = [row("idle.cpu", median(cpu["crier"]), "% of a core", peer=min(beside) if beside else None, runs=runs)]
+    rows += [row(f"idle.cpu.{name}", median(values), "% of a core", runs=runs) for name, values in cpu.items() if name != "crier"]
+    rows += [row(f"idle.wakeups.{whose}", median(values), "1/s", runs=runs) for whose, values in wakes.items()]
+    return rows
+
+
+# ---- start, size ----
+
+
+def _first_event(settings: Settings, agent: Agent, kind: str) -> float:
+    return agent.wait_first(kind) / 1e6
+
+
+def start_rows(settings: Settings) -> list[dict[str, Any]]:
+    """From the program's execution to its first line, and to the first line of an exec while they happen all the time."""
+    rows = []
+    peer_ms: dict[str, list[float]] = {}
+    floor_ms: list[float] = []
+    for count in (0, 100) if settings.quick else (0, 100, 1000):
+        first_line, first_exec = [], []
+        with Place(count) as place:
+            background = rig.start_load(settings.programs, ["pace", "300", "3600"], runtime.cgroup(rig.LOADED) if count else None)
+            try:
+                for _ in range(settings.runs):
+                    with rig.crier(settings, place) as agent:
+                        first_line.append(_first_event(settings, agent, "agent.start"))
+                        if count:
+                            first_exec.append(_first_event(settings, agent, "process.exec"))
+                        agent.stop()
+                    if count == 0:
+                        with kernel.floor(settings, ready="") as agent:
+                            floor_ms.append(_first_event(settings, agent, "process.exec"))
+                            agent.stop()
+                        for peer in peers.found(settings):
+                            # line by line, or what is measured is how long a buffer takes to fill
+                            options: dict[str, Any] = {"ready": "", "plain": peer.heading, "stop_signal": peers.STOP}
+                            with Agent(settings.programs, peer.line_by_line, **options) as agent:
+                                peer_ms.setdefault(peer.name, []).append(_first_event(settings, agent, "line"))
+                                agent.stop()
+            finally:
+                background.kill()
+                background.communicate()
+        beside = min((median(values) for values in peer_ms.values()), default=None)
+        rows.append(row(f"start.{count}.first_line", median(first_line), "ms", median(floor_ms), beside, settings.runs))
+        if first_exec:
+            rows.append(row(f"start.{count}.first_exec", median(first_exec), "ms", median(floor_ms), beside, settings.runs))
+    rows.append(row("start.floor", median(floor_ms), "ms", runs=settings.runs))
+    rows += [row(f"start.{name}", median(values), "ms", runs=len(values)) for name, values in peer_ms.items()]
+    return rows
+
+
+def size_rows(settings: Settings) -> list[dict[str, Any]]:
+    """As built, with debugging information, and as a package would ship it."""
+    with tempfile.TemporaryDirectory(prefix="crier-bench-") as folder:
+        stripped = Path(folder, "crier")
+        shutil.copy(settings.programs.crier, stripped)
+        subprocess.run(["strip", stripped], check=True)
+        return [
+            row("size.binary", settings.programs.crier.stat().st_size / KIB, "KiB"),
+            row("size.stripped", stripped.stat().st_size / KIB, "KiB"),
+        ]
+
+
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    return memory_rows(settings) + churn_rows(settings) + idle_rows(settings) + start_rows(settings) + size_rows(settings)

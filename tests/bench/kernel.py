@@ -1,0 +1,185 @@
+"""The kernel's side: nanoseconds of each program for a container's process and for a host's, and what a load pays for it."""
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import peers
+import rig
+import runtime
+from rig import Agent, Place, Settings, load, median, row
+
+PROFILES = ("minimal", "default", "process", "memory", "full")
+CONTAINERS = 10
+# The load on one CPU, the agent and its reader on the other: what it pays is the kernel's part alone.
+AGENT_CPU, LOAD_CPU = 0, 1
+# Which load makes a program run, and how often for each of its units.
+EXERCISED = {"exec": "storm", "fork": "storm", "exit": "storm", "signal": "signals"}
+
+
+def _short(name: str) -> str:
+    for prefix in ("crier_tp_", "crier_raw_", "floor_"):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _run_load(settings: Settings, kind: str, cgroup: str) -> int:
+    if kind == "storm":
+        return load(settings.programs, "storm", 500 if settings.quick else 3000, 4, cgroup=cgroup)["count"]
+    return load(settings.programs, "signals", 20000, 0.2 if settings.quick else 1, cgroup=cgroup)["count"]
+
+
+def _times(settings: Settings, agent: Agent, kind: str, cgroup: str) -> dict[str, tuple[float, int]]:
+    """Program -> ns for each run while a load went on, and runs."""
+    names = rig.program_names()
+    before = rig.program_times(agent.pid)
+    _run_load(settings, kind, cgroup)
+    after = rig.program_times(agent.pid)
+    found = {}
+    for number, (ns, runs) in after.items():
+        first = before.get(number, (0, 0))
+        if runs > first[1]:
+            found[_short(names.get(number, "?"))] = ((ns - first[0]) / (runs - first[1]), runs - first[1])
+    return found
+
+
+Collected = dict[tuple[str, str, str], list[float]]
+
+
+def _collect(settings: Settings, agent: Agent, who: str, into: Collected, cgroups: dict[str, str], loads: tuple[str, ...]) -> None:
+    for where, cgroup in cgroups.items():
+        for kind in loads:
+            for program, (ns, _) in _times(settings, agent, kind, cgroup).items():
+                if EXERCISED.get(program) == kind:
+                    into.setdefault((who, program, where), []).append(ns)
+
+
+def program_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
+    """bpf_stats, alternating: crier in a container and in a host's group, crier with arguments, the floor's programs."""
+    both = {"container": runtime.cgroup(rig.LOADED), "host": rig.HOST_CGROUP}
+    contained = {"container": both["container"]}
+    collected: Collected = {}
+    with rig.stats_of_programs():
+        for _ in range(settings.runs):
+            with rig.crier(settings, place) as agent:
+                _collect(settings, agent, "crier", collected, both, ("storm", "signals"))
+                rig.check_sums(agent.stop()["stop"])
+            with rig.crier(settings, place, flags=["--process-args"]) as agent:
+                _collect(settings, agent, "args", collected, contained, ("storm",))
+                agent.stop()
+            with floor(settings) as agent:
+                _collect(settings, agent, "floor", collected, contained, ("storm",))
+                agent.stop()
+    rows = []
+    for (who, program, where), values in sorted(collected.items()):
+        base = collected.get(("floor", program, "container"))
+        if who == "args" and program != "exec":
+            continue
+        name = {"crier": f"kernel.{program}.{where}", "args": f"kernel.{program}.{where}_with_args"}.get(who, f"kernel.floor_{program}")
+        rows.append(row(name, median(values), "ns/run", median(base) if base and who != "floor" else None, runs=len(values)))
+    return rows
+
+
+def floor(settings: Settings, **options: Any) -> Agent:
+    """The least agent: floor_agent.c."""
+    agent = Agent(settings.programs, [str(settings.programs.bench("floor_agent"))], **options)
+    agent.name = "floor"
+    return agent
+
+
+# ---- what loads pay ----
+
+SOURCE = """#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int work%d(int argc, char **argv) { char text[64]; snprintf(text, sizeof(text), "%%d %%s", argc, argv[0]); return (int)strlen(text); }
+"""
+
+
+class Build:
+    """A build that forks much: small C files, each by the compiler's driver, its assembler and a shell, then linked."""
+
+    def __init__(self, files: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="crier-bench-build-")
+        self.files = files
+        for number in range(files):
+            Path(self._folder.name, f"w{number}.c").write_text(SOURCE % number, encoding="ascii")
+        Path(self._folder.name, "main.c").write_text("int main(void) { return 0; }\n", encoding="ascii")
+        self.script = (
+            f"cd {self._folder.name} || exit 1; for f in *.c; do sh -c \"gcc -O0 -c $f -o ${{f%.c}}.o\" || exit 1; done; gcc -o out *.o"
+        )
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def run(self, cgroup: str | None) -> float:
+        """CPU of the whole build, user and system: ns."""
+        import os  # pylint: disable=import-outside-toplevel
+
+        def prepare() -> None:
+            if cgroup:
+                rig.join(cgroup)
+            os.sched_setaffinity(0, {LOAD_CPU})
+
+        process = subprocess.Popen(["sh", "-c", self.script], preexec_fn=prepare)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise rig.Broken(f"bench: the build ended with {process.returncode}")
+        return (usage.ru_utime + usage.ru_stime) * 1e9
+
+
+def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
+    """CPU of each load with an agent over its CPU without, round by round; the median of the rounds' ratios."""
+    build = Build(4 if settings.quick else 24)
+    storms, opens = (400, 20_000) if settings.quick else (3000, 300_000)
+    inside = runtime.cgroup(rig.LOADED)
+
+    def loads(cgroup: str) -> dict[str, float]:
+        return {
+            "storm": load(settings.programs, "storm", storms, 1, cgroup=cgroup, cpu=LOAD_CPU)["cpu_ns"],
+            "openclose": load(settings.programs, "openclose", opens, cgroup=cgroup, cpu=LOAD_CPU)["cpu_ns"],
+            "build": build.run(cgroup),
+        }
+
+    pins = {"cpu": AGENT_CPU, "reader_cpu": AGENT_CPU}
+    modes: dict[str, tuple[Callable[[], Agent], str]] = {
+        "idle": (lambda: rig.crier(settings, place, "default", **pins), rig.HOST_CGROUP),
+        **{each: (lambda each=each: rig.crier(settings, place, each, **pins), inside) for each in PROFILES},  # type: ignore[misc]
+        "floor": (lambda: floor(settings, **pins), inside),
+        **{each.name: (lambda each=each: each.start(settings, **pins), inside) for each in peers.found(settings)},  # type: ignore[misc]
+    }
+    ratios: dict[tuple[str, str], list[float]] = {}
+    try:
+        for _ in range(settings.runs):
+            off = loads(inside)
+            for mode, (start, cgroup) in modes.items():
+                with start() as agent:
+                    for kind, ns in loads(cgroup).items():
+                        ratios.setdefault((kind, mode), []).append(ns / off[kind])
+                    agent.stop()
+    finally:
+        build.close()
+    best = {
+        kind: min((median(values) for (k, mode), values in ratios.items() if k == kind and mode not in (*PROFILES, "idle", "floor")), default=None)
+        for kind in ("storm", "openclose", "build")
+    }
+    return [
+        row(
+            f"slowdown.{kind}.{mode}",
+            median(values),
+            "x CPU without",
+            None if mode == "floor" else median(ratios[(kind, "floor")]),
+            best[kind] if mode in (*PROFILES, "idle") else None,
+            len(values),
+        )
+        for (kind, mode), values in ratios.items()
+    ]
+
+
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    with Place(CONTAINERS) as place:
+        return program_rows(settings, place) + slowdown_rows(settings, place)
