@@ -183,6 +183,16 @@ uint64_t bench_pod_cgroup_of(const struct bench_node *node, uint32_t index)
 	return scatter(index / 2 * 2 + 1);
 }
 
+uint32_t bench_init_pid(uint64_t number)
+{
+	return 100000 + (uint32_t)(number % 1000000);
+}
+
+uint64_t bench_init_start_ns(uint64_t number)
+{
+	return 900 * BENCH_SECOND_NS + number;
+}
+
 static void feed(struct bench_node *node, enum crier_input_type type, const void *bytes, size_t len)
 {
 	crier_pipeline_feed(node->pipeline, type, node->now_ns, bytes, len);
@@ -243,6 +253,8 @@ size_t bench_mail(struct bench_node *node, uint64_t number, uint32_t pod, enum c
 	meta->image_id =
 		CRIER_SLICE("sha256:5adf8436d827d3d9938dc6924f7888055138b02710b4c2f203c87582f17eabad");
 	meta->state = state;
+	if (state == CRIER_STATE_RUNNING)
+		meta->pid = bench_init_pid(number);
 	meta->restart_count = 3;
 	meta->memory_limit_bytes = 64 << 20;
 	meta->created_at_ns = meta->started_at_ns = node->start.unix_offset_ns + node->start.boottime_ns;
@@ -292,6 +304,26 @@ static void name_containers(struct bench_node *node)
 	feed(node, CRIER_INPUT_MAIL, node->blob, buf.len);
 	for (uint32_t i = 0; i < node->containers; i++)
 		feed(node, CRIER_INPUT_MAIL, node->blob, bench_mail(node, i, i / 2, CRIER_STATE_RUNNING));
+}
+
+/* As iter/task prints them at the start. */
+static void seed_inits(struct bench_node *node)
+{
+	for (uint32_t i = 0; i < node->containers; i++) {
+		struct crier_wire_seed seed = {
+			.task = {.start_boottime_ns = bench_init_start_ns(i),
+				 .cgroup_id = bench_cgroup_of(node, i),
+				 .pid = bench_init_pid(i),
+				 .tid = bench_init_pid(i),
+				 .vpid = 1,
+				 .parent_pid = 1,
+				 .flags = CRIER_TASK_VALID | CRIER_TASK_EXECED | CRIER_TASK_NS_INIT,
+				 .comm = "server"},
+			.memory_cgroup_id = bench_cgroup_of(node, i),
+		};
+
+		feed(node, CRIER_INPUT_SEED, &seed, sizeof(seed));
+	}
 }
 
 static void configure(struct bench_node *node)
@@ -348,6 +380,7 @@ struct bench_node *bench_node_new(uint32_t containers)
 	feed(node, CRIER_INPUT_ROOM, &room, sizeof(room));
 	make_containers(node);
 	name_containers(node);
+	seed_inits(node);
 	feed(node, CRIER_INPUT_READY, "{}", 2);
 	return node;
 }

@@ -47,6 +47,10 @@ void bench_id(uint64_t number, char ret_id[65]);
 uint64_t bench_cgroup_of(const struct bench_node *node, uint32_t index);
 uint64_t bench_pod_cgroup_of(const struct bench_node *node, uint32_t index);
 
+/** The init of container `number`: pid, and boottime of its start. It is the parent of all that lives there. */
+uint32_t bench_init_pid(uint64_t number);
+uint64_t bench_init_start_ns(uint64_t number);
+
 /**
  * A started pipeline (profile full, no output budget, no timers of minutes) whose `containers` the runtime has named, two
  * to a pod. Freed by bench_node_free. Exits with a message when something fails: there is nothing to measure then.

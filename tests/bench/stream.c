@@ -11,6 +11,7 @@
 
 #define HELD_EVENTS 256
 #define LIFE_PODS   16
+#define FIRST_PID   2000000 /* above those of inits */
 /* Numbers of containers that come and go begin here, those of their directories likewise. */
 #define LIFE_FIRST_NUMBER (1ULL << 41)
 #define LIFE_FIRST_CGROUP (1ULL << 33)
@@ -98,12 +99,12 @@ static struct crier_wire_task task_of(const struct bench_process *process, uint6
 	const char *comm = strrchr(path, '/') + 1;
 	struct crier_wire_task task = {
 		.start_boottime_ns = process->start_ns,
-		.parent_start_boottime_ns = 900 * BENCH_SECOND_NS + process->container,
+		.parent_start_boottime_ns = bench_init_start_ns(process->number),
 		.cgroup_id = cgroup_id,
 		.pid = process->pid,
 		.tid = process->pid,
 		.vpid = 2 + process->pid % 500,
-		.parent_pid = 20000 + process->container % 10000,
+		.parent_pid = bench_init_pid(process->number),
 		.uid = 1000,
 		.flags = CRIER_TASK_VALID | CRIER_TASK_EXECED,
 	};
@@ -141,8 +142,8 @@ static void add_fork(struct bench_stream *s, const struct bench_process *process
 						  CRIER_HOOK_TP_BTF_FORK, cgroup_id, sizeof(*fork));
 	struct bench_process parent = *process;
 
-	parent.pid = 20000 + process->container % 10000;
-	parent.start_ns = 900 * BENCH_SECOND_NS + process->container;
+	parent.pid = bench_init_pid(process->number);
+	parent.start_ns = bench_init_start_ns(process->number);
 	fork->child = task_of(process, cgroup_id);
 	fork->child.flags &= ~CRIER_TASK_EXECED;
 	fork->parent = task_of(&parent, cgroup_id);
@@ -261,19 +262,27 @@ static void add_missing(struct bench_stream *s, uint64_t number)
 
 /* ---- stories ---- */
 
-static struct bench_process new_process(struct bench_stream *s)
+static struct bench_process process_in(struct bench_stream *s, uint32_t container, uint64_t number)
 {
 	uint64_t dice = next_random(s);
 
-	s->next_pid = s->next_pid < 4000000 ? s->next_pid + 1 : 30000;
+	s->next_pid = s->next_pid < 4000000 ? s->next_pid + 1 : FIRST_PID;
 	return (struct bench_process){
 		.pid = s->next_pid,
-		.container = pick_container(s),
+		.container = container,
+		.number = number,
 		.start_ns = s->node->now_ns,
 		.execs = dice % 100 < 95,
 		.killed = dice / 100 % 100 < 5,
 		.oom = dice / 10000 % 3000 == 0,
 	};
+}
+
+static struct bench_process new_process(struct bench_stream *s)
+{
+	uint32_t container = pick_container(s);
+
+	return process_in(s, container, container);
 }
 
 static void add_kill(struct bench_stream *s, const struct bench_process *process, uint64_t cgroup_id,
@@ -317,7 +326,7 @@ static void add_held(struct bench_stream *s)
 	bench_id(number, id);
 	add_mkdir(s, cgroup_id, bench_pod_cgroup_of(s->node, pod * 2), id);
 	for (int i = 0; i < HELD_EVENTS; i++) {
-		process = new_process(s);
+		process = process_in(s, pod * 2, number);
 		add_exec(s, &process, cgroup_id, false);
 	}
 	add_answer(s, number, pod, CRIER_STATE_RUNNING);
@@ -326,12 +335,11 @@ static void add_held(struct bench_stream *s)
 	add_missing(s, number);
 }
 
-static void add_children(struct bench_stream *s, uint32_t pod, uint64_t cgroup_id, int count)
+static void add_children(struct bench_stream *s, uint32_t pod, uint64_t number, uint64_t cgroup_id, int count)
 {
 	for (int i = 0; i < count; i++) {
-		struct bench_process child = new_process(s);
+		struct bench_process child = process_in(s, pod * 2, number);
 
-		child.container = pod * 2;
 		add_fork(s, &child, cgroup_id);
 		add_exec(s, &child, cgroup_id, false);
 		add_exit(s, &child, cgroup_id, 0, 0);
@@ -342,17 +350,17 @@ static void add_life(struct bench_stream *s)
 {
 	uint32_t life = s->node->lives++, pod = life % LIFE_PODS;
 	uint64_t number = LIFE_FIRST_NUMBER + life, cgroup_id = LIFE_FIRST_CGROUP + life;
-	struct bench_process init = new_process(s);
+	struct bench_process init = {.pid = bench_init_pid(number), .container = pod * 2, .number = number};
 	char id[65];
 
-	init.container = pod * 2;
+	init.start_ns = s->node->now_ns;
 	bench_id(number, id);
 	add_mkdir(s, cgroup_id, bench_pod_cgroup_of(s->node, pod * 2), id);
 	add_populated(s, cgroup_id, 1);
 	add_exec(s, &init, cgroup_id, false);
-	add_children(s, pod, cgroup_id, 2);
+	add_children(s, pod, number, cgroup_id, 2);
 	add_answer(s, number, pod, CRIER_STATE_RUNNING);
-	add_children(s, pod, cgroup_id, 2);
+	add_children(s, pod, number, cgroup_id, 2);
 	add_exit(s, &init, cgroup_id, 0, 0);
 	add_populated(s, cgroup_id, 0);
 	add_answer(s, number, pod, CRIER_STATE_EXITED);
@@ -418,9 +426,8 @@ void bench_stream_feed(const struct bench_stream *s)
 void bench_stream_warm(struct bench_stream *s)
 {
 	for (uint32_t i = 0; i < s->node->containers; i++) {
-		struct bench_process process = new_process(s);
+		struct bench_process process = process_in(s, i, i);
 
-		process.container = i;
 		s->used = s->count = 0;
 		add_exec(s, &process, bench_cgroup_of(s->node, i), false);
 		bench_stream_feed(s);
@@ -441,7 +448,7 @@ struct bench_stream *bench_stream_new(struct bench_node *node, enum bench_kind k
 	s->kind = kind;
 	s->skewed = skewed;
 	s->random = 0x9e3779b97f4a7c15ULL;
-	s->next_pid = 30000;
+	s->next_pid = FIRST_PID;
 	return s;
 }
 

@@ -36,7 +36,8 @@ struct bench_item {
 
 struct bench_process {
 	uint32_t pid, step;
-	uint32_t container;
+	uint32_t container; /* index on the node */
+	uint64_t number;    /* of the container, as bench_id knows it */
 	uint64_t start_ns;
 	bool execs, killed, oom;
 };
