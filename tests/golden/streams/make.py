@@ -57,6 +57,12 @@ def rewrite(source: Path, target: Path, folder: bytes) -> None:
             out.write(head + payload + struct.pack("<I", zlib.crc32(head + payload)))
 
 
+def strangers(lines: bytes) -> int:
+    """Lines about containers that are not of the play: the runtime that is recorded cannot name them."""
+    told = [json.loads(line) for line in lines.splitlines()]
+    return sum("name" not in line.get("k8s", {}).get("pod", {}) for line in told if "container" in line)
+
+
 def main() -> int:
     target = HERE / f"{sys.argv[1]}.rec"
     with tempfile.TemporaryDirectory(prefix="crier-golden-") as scratch, Node() as node:
@@ -66,6 +72,10 @@ def main() -> int:
             for name, seen in play(node):
                 crier.wait_for(seen, name, 15)
             crier.stop()
+        lines = subprocess.run([binary(), "replay", recording], check=True, capture_output=True).stdout
+        if count := strangers(lines):
+            print(f"{target}: left as it is: {count} lines of other containers on this machine are among them; record again")
+            return 1
         rewrite(recording, target, re.match(rb".*/crier-node-[^/]*", str(node.socket).encode()).group())  # type: ignore[union-attr]
     lines = subprocess.run([binary(), "replay", target], check=True, capture_output=True).stdout
     target.with_suffix(".ndjson").write_bytes(lines)
