@@ -50,6 +50,12 @@ enum crier_limit_level crier_level_of(const struct crier_cgroup *cgroup)
 	}
 }
 
+/* Who told most: while the container has no name, or never has one, that is who named its pod. */
+static uint8_t source_of(uint8_t own, bool is_named, const struct crier_pod *pod)
+{
+	return pod && !is_named ? crier_max(own, pod->source) : own;
+}
+
 void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 			    const struct crier_subject *subject, uint64_t wait_ns)
 {
@@ -70,7 +76,8 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		bool full = crier_container_is_identified(subject->container);
 
 		a->status = full ? CRIER_ATTRIBUTION_FULL : CRIER_ATTRIBUTION_PARTIAL;
-		a->source = subject->container->source;
+		a->source = source_of(subject->container->source, subject->container->name.len > 0,
+				      subject->container->pod);
 		a->via = subject->via;
 		if (!full)
 			a->reason = reason_of(p, subject->life);
@@ -82,7 +89,7 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		a->reason = CRIER_REASON_TABLE_FULL;
 	} else if (subject->cgroup && subject->cgroup->kind == CRIER_CGROUP_KIND_POD) {
 		a->status = CRIER_ATTRIBUTION_PARTIAL;
-		a->source = CRIER_SOURCE_CGROUP_PATH;
+		a->source = source_of(CRIER_SOURCE_CGROUP_PATH, false, subject->pod);
 		a->via = subject->via;
 		a->reason = CRIER_REASON_POD_LEVEL;
 	} else if (subject->cgroup && subject->cgroup->path) {

@@ -77,21 +77,25 @@ class Container:
         (pod.log_folder / spec.name).mkdir(exist_ok=True)
         return config
 
-    def launch(self) -> Container:
+    def launch(self, link: bool = True) -> Container:
         """Started, and nothing waited for: it may have ended already."""
         self._cri.call("StartContainer", container_id=self.id)
-        # kubelet links the log under /var/log/containers right after the start.
-        name = f"{self.pod.name}_{self.pod.namespace}_{self.spec.name}-{self.id}.log"
-        (self.pod.node.logs / "containers" / name).symlink_to(self.pod.log_folder / self.log_path)
+        if link:
+            self.link_log()
         return self
 
-    def start(self) -> Container:
-        self.launch()
+    def start(self, link: bool = True) -> Container:
+        self.launch(link)
         # 0 if it has ended already.
         self.pid = self._cri.container_pid(self.id)
         if self.pid:
             proc.wait_executed(self.pid, b"/trigger")
         return self
+
+    def link_log(self) -> None:
+        """As the kubelet links the log under /var/log/containers right after the start."""
+        name = f"{self.pod.name}_{self.pod.namespace}_{self.spec.name}-{self.id}.log"
+        (self.pod.node.logs / "containers" / name).symlink_to(self.pod.log_folder / self.log_path)
 
     def status(self) -> Any:
         return self._cri.status(self.id)
@@ -216,8 +220,8 @@ class Pod:
         self.known.append(container)
         return container
 
-    def start(self, name: str, *args: str, **spec: Any) -> Container:
-        return self.create(name, *args, **spec).start()
+    def start(self, name: str, *args: str, link: bool = True, **spec: Any) -> Container:
+        return self.create(name, *args, **spec).start(link)
 
     def restart(self, dead: Container, *args: str) -> Container:
         """The next attempt in the same sandbox; kubelet keeps the dead one beside it for a while."""

@@ -177,6 +177,30 @@ static void test_two_links(void **state)
 	node_free(node);
 }
 
+/* A second container of the pod: its pod's name is there already, and so is who told it. */
+static void test_source_of_a_partial_line(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_FULL, false);
+	json_t *line;
+
+	(void)state;
+	put_logs(node);
+	begin(node);
+	feed_mkdir(node, CG_B, CG_POD, ID_B);
+	feed_exec(node, CG_B, 4300, node->now_ns, "/bin/other");
+	feed_exec(node, CG_POD, 4301, node->now_ns, "/bin/in-the-pod");
+	run_until(node, node->now_ns + 501 * MS);
+	line = line_of(node, "container.started", 1);
+	assert_string_equal(text_at(line, "container.id"), ID_B);
+	assert_string_equal(text_at(line, "attribution.status"), "partial");
+	assert_string_equal(text_at(line, "attribution.source"), "log_directory");
+	line = line_of(node, "process.exec", 0); /* did not wait */
+	assert_string_equal(text_at(line, "attribution.reason"), "pod_level");
+	assert_string_equal(text_at(line, "attribution.source"), "log_directory");
+	assert_string_equal(text_at(line, "k8s.pod.name"), "cart-1");
+	node_free(node);
+}
+
 static void test_runs_already(void **state)
 {
 	struct node *node = node_config(CRIER_PROFILE_FULL);
@@ -385,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_link_never),
 		cmocka_unit_test(test_short_life),
 		cmocka_unit_test(test_two_links),
+		cmocka_unit_test(test_source_of_a_partial_line),
 		cmocka_unit_test(test_runs_already),
 		cmocka_unit_test(test_runtime_down),
 		cmocka_unit_test(test_runtime_frozen),
