@@ -50,4 +50,13 @@ int floor_exit(__u64 *ctx)
 	return floor_tell(2);
 }
 
+/* Run by BPF_PROG_TEST_RUN, never attached: 48 events at once, see inject.c. */
+SEC("raw_tp/sched_process_exec")
+int floor_inject(__u64 *ctx)
+{
+	for (int i = 0; i < 48; i++)
+		floor_tell(1);
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

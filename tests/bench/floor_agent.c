@@ -14,10 +14,12 @@
 #include "crier/base/hash.h"
 #include "floor.skel.h"
 
-#define OUT_BYTES  (1 << 16)
-#define TABLE_SIZE (1 << 16)
-#define DRAIN_NS   20000000L
-#define LINE_ROOM  1400
+#define OUT_BYTES   (1 << 16)
+#define TABLE_SIZE  (1 << 16)
+#define DRAIN_NS    20000000L
+#define HURRY_NS    1000000L /* after a batch of this size the ring may be full before the usual time */
+#define HURRY_BATCH 1000
+#define LINE_ROOM   1400
 
 struct record {
 	uint64_t boottime_ns, cgroup_id, pid_tgid, uid_gid;
@@ -96,10 +98,14 @@ static int take(void *ctx, void *data, size_t size)
 
 int main(void)
 {
-	struct floor_bpf *skel = floor_bpf__open_and_load();
+	struct floor_bpf *skel = floor_bpf__open();
 	struct ring_buffer *ring;
+	uint64_t before = 0;
 
-	if (!skel || floor_bpf__attach(skel) != 0)
+	if (!skel)
+		return 1;
+	bpf_program__set_autoattach(skel->progs.floor_inject, false);
+	if (floor_bpf__load(skel) != 0 || floor_bpf__attach(skel) != 0)
 		return 1;
 	ring = ring_buffer__new(bpf_map__fd(skel->maps.floor_ring), take, NULL, NULL);
 	if (!ring)
@@ -111,7 +117,9 @@ int main(void)
 	PUT("{\"type\":\"agent.start\"}\n");
 	flush();
 	while (!stopped) {
-		nanosleep(&(struct timespec){.tv_nsec = DRAIN_NS}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = seq - before < HURRY_BATCH ? DRAIN_NS : HURRY_NS},
+			  NULL);
+		before = seq;
 		ring_buffer__consume(ring);
 		if (used)
 			flush();

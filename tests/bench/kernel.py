@@ -16,8 +16,9 @@ PROFILES = ("minimal", "default", "process", "memory", "full")
 CONTAINERS = 10
 # The load on one CPU, the agent and its reader on the other: what it pays is the kernel's part alone.
 AGENT_CPU, LOAD_CPU = 0, 1
-# Which load makes a program run, and how often for each of its units.
-EXERCISED = {"exec": "storm", "fork": "storm", "exit": "storm", "signal": "signals"}
+# Which load makes a program run. A harmless signal is none that ends a process: SIGCHLD, or SIGURG, which the load sends itself.
+EXERCISED = {"exec": "storm", "fork": "storm", "exit": "storm", "signal": "kills", "signal_harmless": "signals"}
+LOADS = ("storm", "signals", "kills")
 
 
 def _short(name: str) -> str:
@@ -27,23 +28,65 @@ def _short(name: str) -> str:
 
 
 def _run_load(settings: Settings, kind: str, cgroup: str) -> int:
-    if kind == "storm":
-        return load(settings.programs, "storm", 500 if settings.quick else 3000, 4, cgroup=cgroup)["count"]
-    return load(settings.programs, "signals", 20000, 0.2 if settings.quick else 1, cgroup=cgroup)["count"]
+    arguments: dict[str, tuple[object, ...]] = {
+        "storm": ("storm", 500 if settings.quick else 3000, 4),
+        "kills": ("kills", 500 if settings.quick else 3000),
+        "signals": ("signals", 20000, 0.2 if settings.quick else 1),
+    }
+    return load(settings.programs, *arguments[kind], cgroup=cgroup)["count"]
 
 
-def _times(settings: Settings, agent: Agent, kind: str, cgroup: str) -> dict[str, tuple[float, int]]:
-    """Program -> ns for each run while a load went on, and runs."""
+Times = dict[str, tuple[int, int]]
+
+
+def _times(settings: Settings, agent: Agent, kind: str, cgroup: str) -> tuple[int, Times]:
+    """How many there were of the load, and program -> ns in all and runs meanwhile."""
     names = rig.program_names()
     before = rig.program_times(agent.pid)
-    _run_load(settings, kind, cgroup)
-    after = rig.program_times(agent.pid)
+    count = _run_load(settings, kind, cgroup)
     found = {}
-    for number, (ns, runs) in after.items():
+    for number, (ns, runs) in rig.program_times(agent.pid).items():
         first = before.get(number, (0, 0))
         if runs > first[1]:
-            found[_short(names.get(number, "?"))] = ((ns - first[0]) / (runs - first[1]), runs - first[1])
-    return found
+            found[_short(names.get(number, "?"))] = (ns - first[0], runs - first[1])
+    return count, found
+
+
+def _pair_ns(settings: Settings, agent: Agent, only: tuple[str, ...] = ()) -> float:
+    """All time in an agent's programs (or in those named) for each process that executes and exits."""
+    names = rig.program_names()
+
+    def total() -> int:
+        times = rig.program_times(agent.pid)
+        return sum(ns for number, (ns, _) in times.items() if not only or _short(names.get(number, "?")) in only)
+
+    before = total()
+    count = _run_load(settings, "storm", runtime.cgroup(rig.LOADED))
+    return (total() - before) / count
+
+
+def pair_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
+    """An exec and an exit: crier's two programs beside all of the others'."""
+    starts: dict[str, Callable[[], Agent]] = {
+        "crier": lambda: rig.crier(settings, place),
+        "floor": lambda: floor(settings),
+        **{each.name: (lambda each=each: each.start(settings)) for each in peers.found(settings)},  # type: ignore[misc]
+    }
+    found: dict[str, list[float]] = {name: [] for name in starts}
+    with rig.stats_of_programs():
+        for _ in range(settings.runs):
+            for name, start in starts.items():
+                with start() as agent:
+                    found[name].append(_pair_ns(settings, agent, ("exec", "exit") if name == "crier" else ()))
+                    agent.stop()
+    base = median(found["floor"])
+    # execsnoop tells no exit and exitsnoop no exec
+    snoop = sum(median(found[name]) for name in ("execsnoop", "exitsnoop") if name in found)
+    beside = [value for value in (median(found["bpftrace"]) if "bpftrace" in found else 0, snoop) if value]
+    rows = [row("kernel.pair", median(found["crier"]), "ns/exec and exit", base, min(beside) if beside else None, settings.runs)]
+    return rows + [
+        row(f"kernel.pair.{name}", median(values), "ns/process", runs=len(values)) for name, values in found.items() if name != "crier"
+    ]
 
 
 Collected = dict[tuple[str, str, str], list[float]]
@@ -51,10 +94,19 @@ Collected = dict[tuple[str, str, str], list[float]]
 
 def _collect(settings: Settings, agent: Agent, who: str, into: Collected, cgroups: dict[str, str], loads: tuple[str, ...]) -> None:
     for where, cgroup in cgroups.items():
+        harmless = 0.0
         for kind in loads:
-            for program, (ns, _) in _times(settings, agent, kind, cgroup).items():
-                if EXERCISED.get(program) == kind:
-                    into.setdefault((who, program, where), []).append(ns)
+            count, times = _times(settings, agent, kind, cgroup)
+            for program, (ns, runs) in times.items():
+                each = ns / runs
+                if program == "signal" and kind == "signals":
+                    harmless = each
+                    into.setdefault((who, "signal_harmless", where), []).append(each)
+                elif program == "signal" and kind == "kills":
+                    # each death also sends its parent a SIGCHLD, which is harmless
+                    into.setdefault((who, program, where), []).append((ns - harmless * max(runs - count, 0)) / count)
+                elif EXERCISED.get(program) == kind:
+                    into.setdefault((who, program, where), []).append(each)
 
 
 def program_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
@@ -65,7 +117,7 @@ def program_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
     with rig.stats_of_programs():
         for _ in range(settings.runs):
             with rig.crier(settings, place) as agent:
-                _collect(settings, agent, "crier", collected, both, ("storm", "signals"))
+                _collect(settings, agent, "crier", collected, both, LOADS)
                 rig.check_sums(agent.stop()["stop"])
             with rig.crier(settings, place, flags=["--process-args"]) as agent:
                 _collect(settings, agent, "args", collected, contained, ("storm",))
@@ -133,7 +185,10 @@ class Build:
 
 
 def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
-    """CPU of each load with an agent over its CPU without, round by round; the median of the rounds' ratios."""
+    """CPU of each load with an agent over its CPU without, round by round; the median of the rounds' ratios.
+
+    control: without an agent once more; as far as it is from 1, so little do the others mean.
+    """
     build = Build(4 if settings.quick else 24)
     storms, opens = (400, 20_000) if settings.quick else (3000, 300_000)
     inside = runtime.cgroup(rig.LOADED)
@@ -161,10 +216,12 @@ def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
                     for kind, ns in loads(cgroup).items():
                         ratios.setdefault((kind, mode), []).append(ns / off[kind])
                     agent.stop()
+            for kind, ns in loads(inside).items():
+                ratios.setdefault((kind, "control"), []).append(ns / off[kind])
     finally:
         build.close()
     best = {
-        kind: min((median(values) for (k, mode), values in ratios.items() if k == kind and mode not in (*PROFILES, "idle", "floor")), default=None)
+        kind: min((median(values) for (k, mode), values in ratios.items() if k == kind and mode not in (*PROFILES, "idle", "floor", "control")), default=None)
         for kind in ("storm", "openclose", "build")
     }
     return [
@@ -172,7 +229,7 @@ def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
             f"slowdown.{kind}.{mode}",
             median(values),
             "x CPU without",
-            None if mode == "floor" else median(ratios[(kind, "floor")]),
+            None if mode in ("floor", "control") else median(ratios[(kind, "floor")]),
             best[kind] if mode in (*PROFILES, "idle") else None,
             len(values),
         )
@@ -182,4 +239,4 @@ def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
 
 def measure(settings: Settings) -> list[dict[str, Any]]:
     with Place(CONTAINERS) as place:
-        return program_rows(settings, place) + slowdown_rows(settings, place)
+        return program_rows(settings, place) + pair_rows(settings, place) + slowdown_rows(settings, place)

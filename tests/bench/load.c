@@ -6,6 +6,7 @@
  *   load storm COUNT JOBS            spawn, execute and reap COUNT times, JOBS at a time
  *   load pace RATE SECONDS           the same at so many a second, evenly
  *   load signals RATE SECONDS        signals to itself that it ignores; RATE 0: as many as go
+ *   load kills COUNT                 fork a process that waits, end it by SIGTERM, reap it
  *   load openclose COUNT             open and close a file
  *   load eat                         memory, until it is killed
  *   load churn FIRST COUNT RATE DIR...
@@ -137,6 +138,25 @@ static void signals(double rate, double seconds)
 	tell(count, start_ns);
 }
 
+static void kills(long count)
+{
+	long long start_ns = now_ns();
+
+	for (long i = 0; i < count; i++) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			for (;;)
+				pause();
+		}
+		if (pid < 0 || kill(pid, SIGTERM) != 0 || waitpid(pid, &status, 0) != pid ||
+		    WTERMSIG(status) != SIGTERM)
+			die("kills");
+	}
+	tell(count, start_ns);
+}
+
 static void openclose(long count)
 {
 	long long start_ns = now_ns();
@@ -240,6 +260,8 @@ int main(int argc, char **argv)
 		pace(number(argc, argv, 2), number(argc, argv, 3));
 	else if (strcmp(verb, "signals") == 0)
 		signals(number(argc, argv, 2), number(argc, argv, 3));
+	else if (strcmp(verb, "kills") == 0)
+		kills((long)number(argc, argv, 2));
 	else if (strcmp(verb, "openclose") == 0)
 		openclose((long)number(argc, argv, 2));
 	else if (strcmp(verb, "eat") == 0)

@@ -205,6 +205,10 @@ def memory_of(pid: int) -> Memory:
                 found.ring += size
             else:
                 found.file += size
+    # the kernel's own sum, which may lag by some pages a thread
+    resident = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    if abs(resident - found.rss) > max(found.rss // 20, 1 << 20):
+        raise Broken(f"bench: smaps of {pid} adds up to {found.rss} bytes, statm says {resident}")
     return found
 
 

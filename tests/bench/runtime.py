@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.fake import Fake, asked_id, field, pair  # noqa: E402
+from harness.fake import Fake, asked_id, field, pair  # noqa: E402
 
 # Containers that come and go are counted from here, all in one pod.
 CHURN = 0x10000000
