@@ -25,6 +25,11 @@ static const char *const names[CRIER_HOOK_COUNT] = {
 	[CRIER_HOOK_FENTRY_OOM_KILL_PROCESS] = "fentry:oom_kill_process",
 	[CRIER_HOOK_KPROBE_OOM_KILL_PROCESS] = "kprobe:oom_kill_process",
 	[CRIER_HOOK_USER] = "user",
+	[CRIER_HOOK_INOTIFY_CGROUP] = "inotify:cgroup",
+	[CRIER_HOOK_INOTIFY_CGROUP_EVENTS] = "inotify:cgroup.events",
+	[CRIER_HOOK_INOTIFY_MEMORY_EVENTS] = "inotify:memory.events",
+	[CRIER_HOOK_EVENTFD_OOM_CONTROL] = "eventfd:memory.oom_control",
+	[CRIER_HOOK_KMSG] = "kmsg:oom",
 };
 
 const char *crier_hook_name(unsigned hook)

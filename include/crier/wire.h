@@ -76,6 +76,12 @@ enum crier_wire_hook {
 	CRIER_HOOK_FENTRY_OOM_KILL_PROCESS,
 	CRIER_HOOK_KPROBE_OOM_KILL_PROCESS,
 	CRIER_HOOK_USER, /* no kernel program: user space saw it (CRI, cgroupfs, /proc) */
+	/* without a kernel program of crier's: src/fallback */
+	CRIER_HOOK_INOTIFY_CGROUP,	  /* a directory of cgroupfs came or went */
+	CRIER_HOOK_INOTIFY_CGROUP_EVENTS, /* cgroup.events changed */
+	CRIER_HOOK_INOTIFY_MEMORY_EVENTS, /* memory.events changed */
+	CRIER_HOOK_EVENTFD_OOM_CONTROL,	  /* v1: memory.oom_control */
+	CRIER_HOOK_KMSG,		  /* the kernel's log */
 	CRIER_HOOK_COUNT,
 };
 
@@ -86,13 +92,15 @@ enum crier_wire_cgroup_class {
 	CRIER_CGROUP_CONTAINER = 2,
 };
 
+#define CRIER_WIRE_CPU_UNKNOWN 0xffffu
+
 struct crier_wire_header {
-	__u16 length; /* whole record with tail, bytes, multiple of 8 */
-	__u8 version; /* CRIER_WIRE_VERSION */
-	__u8 type;    /* enum crier_wire_type */
-	__u8 ring;    /* enum crier_wire_class */
-	__u8 hook;    /* enum crier_wire_hook */
-	__u16 cpu;
+	__u16 length;	   /* whole record with tail, bytes, multiple of 8 */
+	__u8 version;	   /* CRIER_WIRE_VERSION */
+	__u8 type;	   /* enum crier_wire_type */
+	__u8 ring;	   /* enum crier_wire_class */
+	__u8 hook;	   /* enum crier_wire_hook */
+	__u16 cpu;	   /* CRIER_WIRE_CPU_UNKNOWN: not told */
 	__u64 boottime_ns; /* bpf_ktime_get_boot_ns() */
 	__u64 cgroup_id;   /* the subject's cgroup in the primary hierarchy; 0 = not known */
 };
@@ -110,6 +118,8 @@ struct crier_wire_text {
 #define CRIER_TASK_NS_INIT    (1u << 3) /* pid 1 of a pid namespace below the host's */
 #define CRIER_TASK_BY_TICKS   (1u << 5) /* user space's: read from /proc, start_boottime_ns is cut to 10 ms */
 #define CRIER_TASK_KNOWN_INIT (1u << 4) /* in the map of container inits that user space filled */
+#define CRIER_TASK_NO_START   (1u << 5) /* start_boottime_ns is not known */
+#define CRIER_TASK_NO_UID     (1u << 6) /* uid is not known */
 
 /* A process (thread group): always its leader's identity, whoever the task was. */
 struct crier_wire_task {
@@ -204,10 +214,15 @@ struct crier_wire_signal {
 
 #define CRIER_OOM_LEVEL_DELTA_KNOWN (1u << 0) /* last value was known: oom_delta means something */
 #define CRIER_OOM_LEVEL_GROUP	    (1u << 1) /* memory.oom.group is set here */
+/* What a source without a look into the kernel may not know. */
+#define CRIER_OOM_LEVEL_NO_USAGE (1u << 2)
+#define CRIER_OOM_LEVEL_NO_MAX	 (1u << 3)
+#define CRIER_OOM_LEVEL_NO_PEAK	 (1u << 4)
+#define CRIER_OOM_LEVEL_NO_SWAP	 (1u << 5)
 
 /* One memory cgroup of the victim's chain, the victim's own first. Pages of the kernel's page size. */
 struct crier_wire_oom_level {
-	__u64 cgroup_id; /* in the memory hierarchy */
+	__u64 cgroup_id; /* in the memory hierarchy; 0 = not known */
 	__u64 usage_pages;
 	__u64 max_pages; /* the kernel's "no limit" is a huge value, see CRIER_WIRE_PAGES_UNLIMITED */
 	__u64 peak_pages;
@@ -224,6 +239,11 @@ struct crier_wire_oom_level {
 #define CRIER_OOM_CPUSET	(1u << 2) /* oom_control->constraint is CPUSET or MEMORY_POLICY */
 #define CRIER_OOM_VICTIM_BY_PID (1u << 3) /* old mark_victim(int): victim block holds the pid only */
 #define CRIER_OOM_LEVELS_CUT	(1u << 4) /* the chain was longer than CRIER_WIRE_OOM_LEVELS */
+#define CRIER_OOM_MEMCG		(1u << 5) /* a memory cgroup's limit, and not known which: levels may be empty */
+#define CRIER_OOM_NO_SWAP	(1u << 6) /* swap_entries is not known */
+#define CRIER_OOM_NO_VICTIM	(1u << 7) /* counted, not seen: the victim block is zero, `kills` says how many */
+#define CRIER_OOM_NO_PGTABLES	(1u << 8)
+#define CRIER_OOM_NO_SCORE_ADJ	(1u << 9)
 
 /* One process chosen by the OOM killer; once per process. header.cgroup_id: the victim's. */
 struct crier_wire_oom {
@@ -242,7 +262,8 @@ struct crier_wire_oom {
 	__s32 oom_score_adj;
 	__u32 flags;
 	__u32 page_size;
-	__u32 level_count; /* used entries of levels */
+	__u16 level_count; /* used entries of levels */
+	__u16 kills;	   /* with NO_VICTIM: kills that this record stands for */
 	struct crier_wire_oom_level levels[CRIER_WIRE_OOM_LEVELS];
 };
 

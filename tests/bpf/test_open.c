@@ -98,7 +98,7 @@ static void wire_layout(void)
 
 static void hook_names(void)
 {
-	for (unsigned hook = 1; hook < CRIER_HOOK_COUNT; hook++)
+	for (unsigned hook = 1; hook <= CRIER_HOOK_USER; hook++)
 		CHECK(crier_probe_hook_name(hook), "hook %u has no name", hook);
 	CHECK(!crier_probe_hook_name(CRIER_HOOK_NONE) && !crier_probe_hook_name(CRIER_HOOK_COUNT),
 	      "no hook, a name");

@@ -20,6 +20,7 @@ PURE = (
     "src/event.c", "src/field*.c", "src/meta*.c", "src/names.c", "src/hook_names.c", "src/signal_names.c",
     "src/options.c", "src/profile.c", "src/config_value.c", "src/config_json.c",
     "src/decode.c", "src/cgroup/path.c", "src/cgroup/table.c", "src/cgroup/mounts.c",
+    "src/fallback/kmsg_*.c",
     "src/index*.c", "src/hold.c", "src/incident.c", "src/pressure.c", "src/filter.c",
     "src/bundle.c", "src/log_name.c", "src/source.c",
     "src/emit*.c", "src/summary.c", "src/story*.c", "src/text.c",
