@@ -169,7 +169,7 @@ static const struct crier_field oom_limit_fields[] = {
 	     "Whose limit it was."),
 	ENUM(struct crier_data_oom, limit.found_by, "found_by", crier_found_by_names, CRIER_FOUND_COUNT,
 	     "The evidence: the kernel's own oom_control; the cgroup whose OOM count rose; usage standing at the limit; an earlier "
-	     "victim of the same kill."),
+	     "victim of the same kill; the kernel's log."),
 	OBJECT(struct crier_data_oom, limit.cgroup, "cgroup", crier_cgroup_fields,
 	       "The cgroup that has the limit."),
 	FIELD(UINT, struct crier_data_oom, limit.bytes, "bytes", "The limit."),
@@ -184,6 +184,8 @@ const struct crier_field crier_oom_fields[] = {
 	     "memcg: a cgroup's limit; global: the node ran out; cpuset: the allowed NUMA nodes did."),
 	GROUP("victim", victim_fields, "The killed process at the kill."),
 	FIELD(UINT, struct crier_data_oom, victim_index, "victim_index", "1, 2, … within one incident."),
+	FIELD(UINT, struct crier_data_oom, kills, "kills",
+	      "Kills that this line stands for, where they were counted by the cgroup and their victims not seen (no eBPF, no kernel log)."),
 	FIELD(BOOL, struct crier_data_oom, group_kill, "group_kill",
 	      "memory.oom.group: the whole cgroup is killed."),
 	GROUP("limit", oom_limit_fields, "The limit that was hit."),

@@ -152,10 +152,9 @@ const char *const crier_oom_scope_names[CRIER_OOM_SCOPE_COUNT + 1] = {
 };
 
 const char *const crier_found_by_names[CRIER_FOUND_COUNT + 1] = {
-	[CRIER_FOUND_OOM_CONTROL] = "oom_control",
-	[CRIER_FOUND_OOM_COUNT] = "oom_count",
-	[CRIER_FOUND_USAGE_AT_LIMIT] = "usage_at_limit",
-	[CRIER_FOUND_SAME_KILL] = "same_kill",
+	[CRIER_FOUND_OOM_CONTROL] = "oom_control",	 [CRIER_FOUND_OOM_COUNT] = "oom_count",
+	[CRIER_FOUND_USAGE_AT_LIMIT] = "usage_at_limit", [CRIER_FOUND_SAME_KILL] = "same_kill",
+	[CRIER_FOUND_KERNEL_LOG] = "kernel_log",
 };
 
 const char *const crier_pressure_phase_names[CRIER_PHASE_COUNT + 1] = {

@@ -18,6 +18,7 @@ static const char *const detail_names[] = {"auto", "full", "lean", NULL};
 static const char *const log_level_names[] = {"error", "warn", "info", "debug", NULL};
 static const char *const colour_names[] = {"auto", "always", "never", NULL};
 static const char *const label_key_names[] = {"otel", "underscore", NULL};
+const char *const crier_ebpf_names[CRIER_EBPF_COUNT + 1] = {"auto", "required", "off", NULL};
 const char *const crier_cri_events_names[CRIER_CRI_EVENTS_COUNT + 1] = {"auto", "on", "off", NULL};
 /* Index 0 is "none": not to be chosen. */
 static const char *const severity_names[] = {NULL, "debug", "info", "warn", "error", "fatal", NULL};
@@ -156,7 +157,7 @@ static const struct crier_option options[] = {
 	{.name = "hold-container-bytes", .kind = CRIER_OPTION_SIZE, AT(hold_container_bytes), .min = 4 * KIB, .max = GIB, .def = "1MiB",
 	 .doc = "Memory of one container's waiting events; at the bound they leave as they are."},
 	{.name = "exit-wait", .kind = CRIER_OPTION_DURATION, AT(exit_wait_ms), .max = MIN, .def = "500ms", .flags = RELOAD,
-	 .doc = "Longest time container.exited waits for the runtime's word on the exit."},
+	 .doc = "Longest time container.exited waits for the runtime's word on the exit; ten times as long where eBPF does not see exits."},
 	{.name = "tombstone-age", .kind = CRIER_OPTION_DURATION, AT(tombstone_age_ms), .max = 24 * HOUR, .def = "5m",
 	 .doc = "How long a dead container is remembered."},
 	{.name = "tombstones", .kind = CRIER_OPTION_COUNT_, AT(tombstones), .max = 1000000, .def = "10000",
@@ -168,7 +169,9 @@ static const struct crier_option options[] = {
 	{.name = "max-cgroups", .kind = CRIER_OPTION_COUNT_, AT(max_cgroups), .min = 64, .max = 4194304, .def = "65536",
 	 .doc = "Cgroups known at once, in crier and in the kernel's class map."},
 
-	{.group = "Kernel", .name = "ring-bulk-bytes", .kind = CRIER_OPTION_SIZE, AT(ring_bulk_bytes), .min = 64 * KIB, .max = 64 * MIB,
+	{.group = "Kernel", .name = "ebpf", .kind = CRIER_OPTION_ENUM, AT(ebpf), .size = 4, .names = crier_ebpf_names, .def = "auto",
+	 .doc = "Kernel programs: auto goes on without them where they cannot run, with OOM kills and lifecycle only; required refuses to start then."},
+	{.name = "ring-bulk-bytes", .kind = CRIER_OPTION_SIZE, AT(ring_bulk_bytes), .min = 64 * KIB, .max = 64 * MIB,
 	 .flags = CRIER_OPTION_POWER_OF_TWO, .def = "1MiB", .doc = "Ring of bulk events, a power of two."},
 	{.name = "ring-critical-bytes", .kind = CRIER_OPTION_SIZE, AT(ring_critical_bytes), .min = 64 * KIB, .max = 64 * MIB,
 	 .flags = CRIER_OPTION_POWER_OF_TWO, .def = "256KiB", .doc = "Ring of OOM kills and container ends, a power of two."},
@@ -179,7 +182,7 @@ static const struct crier_option options[] = {
 	{.name = "drain-interval", .kind = CRIER_OPTION_DURATION, AT(drain_interval_ms), .min = 1, .max = SEC, .def = "20ms", .flags = RELOAD,
 	 .doc = "How long bulk events may gather in the ring once one has come."},
 	{.name = "hook", .plural = "hooks", .kind = CRIER_OPTION_LIST, AT(hooks), .flags = CRIER_OPTION_COMMA | CRIER_OPTION_PAIR, .metavar = "EVENT=KIND",
-	 .check = check_pair, .doc = "Only this kind of hook for an event, such as oom=kprobe; see crier check."},
+	 .check = check_pair, .doc = "Only this kind of hook for an event, such as oom=kprobe; user is none of the kernel's; see crier check."},
 	{.name = "process-args", .kind = CRIER_OPTION_BOOL, AT(process_args), .def = "false", .flags = RELOAD,
 	 .doc = "Arguments in process.exec. They are secrets' favourite place: off unless asked for."},
 	{.name = "redact", .kind = CRIER_OPTION_LIST, AT(redact), .flags = RELOAD | CRIER_OPTION_COMMA, .metavar = "PATTERN", .def = "*password*,*token*,*secret*,*key*",

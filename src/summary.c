@@ -99,8 +99,15 @@ static void sum_signal(struct crier_buf *buf, const struct crier_event *event,
 
 static void sum_oom(struct crier_buf *buf, const struct crier_event *event, const struct crier_data_oom *data)
 {
-	put_subject(buf, event);
-	PUT(buf, " was OOM-killed: ");
+	if (crier_known(data->kills) && data->kills != 1) {
+		crier_buf_put_u64(buf, data->kills);
+		PUT(buf, " processes");
+		put_in(buf, event);
+		PUT(buf, " were OOM-killed: ");
+	} else {
+		put_subject(buf, event);
+		PUT(buf, " was OOM-killed: ");
+	}
 	crier_story_limit(buf, data);
 	if (data->scope == CRIER_OOM_SCOPE_MEMCG)
 		PUT(buf, " reached");

@@ -84,6 +84,8 @@ struct crier_cgroup_layout {
 	 * all; "" = it has one of its own, and where is not known (then such paths begin with "/..").
 	 */
 	char namespace_root[512];
+	/* The mount shows no more than crier's own cgroup namespace, which is not the node's, and no pod is in it. Not recorded. */
+	bool is_own_only;
 };
 
 /* The cgroup mounts of a mountinfo; paths "" = not there. */
@@ -145,6 +147,12 @@ struct crier_proc_entry {
 	struct crier_slice path;
 	struct crier_slice comm;
 };
+/**
+ * Does <host_root>/proc show the node's own processes? Only there pid 2 is a kernel thread, which no container can imitate.
+ * @return false also where /proc hides other users' processes (hidepid)
+ */
+bool crier_proc_is_hosts(const char *host_root);
+
 /** The line of hierarchy `hierarchy_id` (0: v2) in the text of /proc/PID/cgroup, without " (deleted)". Pure. @return found */
 bool crier_proc_cgroup_parse(struct crier_slice text, uint32_t hierarchy_id, struct crier_slice *ret_path);
 

@@ -46,6 +46,14 @@ enum crier_cri_events {
 	CRIER_CRI_EVENTS_COUNT,
 };
 
+/* Are kernel programs used? */
+enum crier_ebpf {
+	CRIER_EBPF_AUTO,     /* where they can run; else what goes without them */
+	CRIER_EBPF_REQUIRED, /* no start without them */
+	CRIER_EBPF_OFF,
+	CRIER_EBPF_COUNT,
+};
+
 #define CRIER_LIST_MAX 64
 /* Bounds of a config file: ConfigMaps end at 1 MiB; a value longer than a path is a mistake. */
 #define CRIER_CONFIG_FILE_MAX  (1024 * 1024)
@@ -98,6 +106,7 @@ struct crier_config {
 	uint64_t tombstone_age_ms, tombstones, slot_age_ms, max_containers, max_cgroups;
 
 	/* kernel */
+	enum crier_ebpf ebpf;
 	uint64_t ring_bulk_bytes, ring_critical_bytes, event_rate, critical_rate, drain_interval_ms;
 	struct crier_config_list hooks;	 /* event=kind */
 	bool process_args;		 /* off: arguments are secrets' favourite place */
@@ -194,5 +203,6 @@ uint32_t crier_profile_probes(enum crier_profile profile);
 
 extern const char *const crier_profile_names[CRIER_PROFILE_COUNT + 1];
 extern const char *const crier_cri_events_names[CRIER_CRI_EVENTS_COUNT + 1];
+extern const char *const crier_ebpf_names[CRIER_EBPF_COUNT + 1];
 
 #endif

@@ -324,6 +324,7 @@ enum crier_found_by {
 	CRIER_FOUND_OOM_COUNT,	    /* memory_events_local[MEMCG_OOM] rose there */
 	CRIER_FOUND_USAGE_AT_LIMIT, /* usage stood at the limit there, no better evidence */
 	CRIER_FOUND_SAME_KILL,	    /* an earlier victim of the same kill told it */
+	CRIER_FOUND_KERNEL_LOG,	    /* the kernel's log names it */
 	CRIER_FOUND_COUNT,
 };
 
@@ -341,6 +342,7 @@ struct crier_data_oom {
 		int64_t oom_score_adj;
 	} victim;
 	uint64_t victim_index; /* 1, 2, … within one incident */
+	uint64_t kills; /* that the line stands for, when they were counted and their victims not seen */
 	uint8_t group_kill;
 	struct {
 		uint8_t level, found_by;

@@ -37,6 +37,7 @@ enum crier_hook_kind {
 	CRIER_HOOK_KIND_KPROBE,
 	CRIER_HOOK_KIND_RAW_TP,
 	CRIER_HOOK_KIND_TRACEPOINT,
+	CRIER_HOOK_KIND_USER, /* no kernel program: inotify and the kernel's log, see fallback.h */
 	CRIER_HOOK_KIND_COUNT,
 };
 
@@ -61,6 +62,11 @@ struct crier_hook_report {
 };
 
 #define CRIER_PROBE_HOOKS_MAX 6
+
+/* What can be seen without a kernel program: 1 << enum crier_probe_event. */
+#define CRIER_PROBE_USER_EVENTS                                                                              \
+	(1u << CRIER_PROBE_CGROUP_MKDIR | 1u << CRIER_PROBE_CGROUP_RMDIR |                                   \
+	 1u << CRIER_PROBE_CGROUP_POPULATED | 1u << CRIER_PROBE_OOM | 1u << CRIER_PROBE_PRESSURE)
 
 struct crier_event_report {
 	const char *event; /* "oom"; static */
@@ -95,6 +101,12 @@ void crier_probe_free(struct crier_probe *probe);
 
 /** @return borrowed table of CRIER_PROBE_EVENT_COUNT reports; lives as long as the probe. */
 const struct crier_event_report *crier_probe_report(const struct crier_probe *probe);
+
+/** The report where no kernel program is to be loaded: each hook refused for the same reason. */
+void crier_probe_report_none(uint32_t wanted_events, const char *reason,
+			     struct crier_event_report ret_reports[CRIER_PROBE_EVENT_COUNT]);
+/** Hooks of an event's list; 0 for an unknown number. */
+size_t crier_probe_hook_count(unsigned event);
 
 /** Name as probe.hook prints it, e.g. "tp_btf:sched_process_exec"; NULL for an unknown number. Static. */
 const char *crier_probe_hook_name(unsigned hook);

@@ -115,13 +115,40 @@ static void keep_state(struct crier_agent *agent, uint64_t now_ns)
 		crier_agent_save_state(agent, false);
 }
 
+void crier_agent_health(struct crier_agent *agent, const char *component, const char *state,
+			const char *reason, const char *remedy)
+{
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s}", "component", component, "state", state, "reason",
+				 reason, "remedy", remedy);
+	_cleanup_free_ char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+
+	json_decref(root);
+	crier_agent_feed_text(agent, CRIER_INPUT_HEALTH, text);
+}
+
+/* What the fallback met since it was looked at last. */
+static void tell_troubles(struct crier_agent *agent)
+{
+	const char *what = NULL, *remedy = NULL;
+	unsigned count = agent->observer.fallback
+				 ? crier_fallback_trouble(agent->observer.fallback, &what, &remedy)
+				 : 0;
+
+	if (count == agent->troubles_told)
+		return;
+	agent->troubles_told = count;
+	crier_warn("%s; %s", what, remedy);
+	crier_agent_health(agent, "kernel", "degraded", what, remedy);
+}
+
 /* @return true if anything was there to do; *ret_more: the turn's bound was reached, go on at once */
 static bool turn(struct crier_agent *agent, bool *ret_more)
 {
 	feed_room(agent);
 	agent->turn_ns = crier_agent_now();
 
-	size_t records = crier_probe_drain(agent->probe, TURN_RECORDS, crier_agent_record, agent);
+	size_t records = crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS,
+					      crier_agent_record, agent);
 	size_t mails = feed_mails(agent);
 	uint64_t now_ns = crier_agent_now();
 
@@ -130,6 +157,7 @@ static bool turn(struct crier_agent *agent, bool *ret_more)
 	if (now_ns >= crier_pipeline_deadline(agent->pipeline))
 		crier_agent_feed(agent, CRIER_INPUT_TICK, NULL, 0);
 	keep_state(agent, now_ns);
+	tell_troubles(agent);
 	*ret_more = records >= TURN_RECORDS || mails >= TURN_MAILS;
 	return records || mails;
 }
@@ -172,7 +200,8 @@ static void read_config_again(struct crier_agent *agent)
 
 	crier_agent_feed_text(agent, CRIER_INPUT_CONFIG, json);
 	crier_log_set_level(next->log_level);
-	crier_agent_set_control(next, crier_probe_control(agent->probe));
+	if (crier_observer_control(&agent->observer))
+		crier_agent_set_control(next, crier_observer_control(&agent->observer));
 	if (agent->cri)
 		crier_cri_reconcile(agent->cri); /* labels are chosen when pods are told */
 	if (agent->reloaded) {
@@ -207,16 +236,6 @@ static void on_clock(struct crier_agent *agent)
 	}
 }
 
-static void tell_health(struct crier_agent *agent, const char *state, const char *reason, const char *remedy)
-{
-	json_t *root = json_pack("{s:s, s:s, s:s, s:s}", "component", "sink", "state", state, "reason",
-				 reason, "remedy", remedy);
-	_cleanup_free_ char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-
-	json_decref(root);
-	crier_agent_feed_text(agent, CRIER_INPUT_HEALTH, text);
-}
-
 static const char *output_name(const struct crier_agent *agent)
 {
 	return strcmp(agent->config->output_target, "-") == 0 ? "stdout" : agent->config->output_target;
@@ -231,18 +250,21 @@ static void on_sink(struct crier_agent *agent)
 		return;
 	agent->sink_state = state;
 	switch (state) {
-	case CRIER_SINK_OK: tell_health(agent, "ok", "lines are taken again", "nothing to do"); break;
+	case CRIER_SINK_OK:
+		crier_agent_health(agent, "sink", "ok", "lines are taken again", "nothing to do");
+		break;
 	case CRIER_SINK_BLOCKED:
 		crier_warn(
 			"%s: its reader has not taken anything for a second; what does not fit the buffer is counted and told",
 			output_name(agent));
-		tell_health(
-			agent, "degraded", "the output's reader does not keep up",
+		crier_agent_health(
+			agent, "sink", "degraded", "the output's reader does not keep up",
 			"look at the log collector; raise --sink-buffer-bytes or choose a smaller --profile");
 		break;
 	case CRIER_SINK_FULL:
 		crier_error("%s: %s; retried every second; free space", output_name(agent), strerror(error));
-		tell_health(agent, "down", strerror(error), "free space where the output is written");
+		crier_agent_health(agent, "sink", "down", strerror(error),
+				   "free space where the output is written");
 		break;
 	case CRIER_SINK_CLOSED:
 		crier_error("%s: %s; nobody reads any more, crier ends", output_name(agent), strerror(error));
@@ -306,12 +328,13 @@ static void loop(struct crier_agent *agent)
 	while (!agent->stop_reason) {
 		bool more;
 		bool draining = turn(agent, &more);
-		uint64_t due_ns = crier_pipeline_deadline(agent->pipeline);
+		uint64_t due_ns = crier_min(crier_pipeline_deadline(agent->pipeline),
+					    crier_observer_deadline(&agent->observer));
 
 		if (draining)
 			due_ns = crier_min(due_ns,
 					   crier_agent_now() + agent->config->drain_interval_ms * MS_NS);
-		if (!draining && !crier_probe_arm(agent->probe))
+		if (!draining && !crier_observer_arm(&agent->observer))
 			due_ns = crier_min(due_ns, refused_until(agent));
 		else
 			agent->arm_refused = false;
@@ -342,11 +365,12 @@ static void finish(struct crier_agent *agent)
 	_cleanup_free_ char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 
 	json_decref(root);
-	crier_probe_detach(agent->probe);
+	crier_observer_detach(&agent->observer);
 	for (int i = 0; i < STOP_DRAIN_TURNS; i++) {
 		feed_room(agent);
 		agent->turn_ns = crier_agent_now();
-		if (crier_probe_drain(agent->probe, TURN_RECORDS, crier_agent_record, agent) == 0)
+		if (crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS, crier_agent_record,
+					 agent) == 0)
 			break;
 	}
 	feed_mails(agent);
@@ -365,7 +389,7 @@ static void release(struct crier_agent *agent, struct crier_err *err)
 {
 	crier_cri_free(agent->cri);
 	crier_pipeline_free(agent->pipeline);
-	crier_probe_free(agent->probe);
+	crier_observer_done(&agent->observer);
 	crier_sink_free(agent->sink);
 	crier_mailbox_free(agent->mailbox);
 	if (agent->recording && crier_recording_close(agent->recording, err) < 0)

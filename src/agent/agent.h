@@ -9,7 +9,7 @@
 #include "crier/cri.h"
 #include "crier/mailbox.h"
 #include "crier/pipeline.h"
-#include "crier/probe.h"
+#include "crier/observer.h"
 #include "crier/sink.h"
 #include "crier/state.h"
 
@@ -29,7 +29,7 @@ struct crier_agent {
 	struct crier_config *reloaded; /* owned; in force after SIGHUP */
 
 	struct crier_start start;
-	struct crier_probe *probe;
+	struct crier_observer observer;
 	struct crier_mailbox *mailbox;
 	struct crier_cri *cri;
 	struct crier_sink *sink;
@@ -48,6 +48,7 @@ struct crier_agent {
 	uint64_t counters_ns, state_ns, state_seq;
 	size_t state_exited;
 	bool recording_failed, state_failed;
+	unsigned troubles_told;	 /* of the fallback */
 	bool arm_refused;	 /* the last look found nothing, and the rings would not be armed */
 	const char *stop_reason; /* NULL while running */
 	int fault;		 /* what the run ends with */
@@ -65,12 +66,19 @@ void crier_agent_feed(struct crier_agent *agent, enum crier_input_type type, con
 void crier_agent_feed_text(struct crier_agent *agent, enum crier_input_type type, const char *text);
 void crier_agent_record(void *ctx, const void *bytes, size_t len);
 
+void crier_agent_health(struct crier_agent *agent, const char *component, const char *state,
+			const char *reason, const char *remedy);
+
 /* start.c */
 int crier_agent_start(struct crier_agent *agent, const char *recording_path, bool overwrite,
 		      struct crier_err *err);
 /** The kernel side's knobs as the configuration wants them; `armed` and `self_pid` are left alone. */
 void crier_agent_set_control(const struct crier_config *config, struct crier_wire_control *control);
 void crier_agent_save_state(struct crier_agent *agent, bool clean);
+
+/* ability.c */
+/** Prove what can be proven, tell agent.start with all that is missing, and the kernel's health when it is not whole. */
+void crier_agent_ready(struct crier_agent *agent, bool has_tree, bool has_seeds);
 
 /* live.c */
 void crier_agent_live(struct crier_agent *agent);

@@ -144,7 +144,7 @@ static void live_classify(void *ctx, uint64_t cgroup_id, enum crier_wire_cgroup_
 {
 	struct crier_agent *agent = ctx;
 
-	if (crier_probe_classify(agent->probe, cgroup_id, cgroup_class) < 0)
+	if (agent->observer.probe && crier_probe_classify(agent->observer.probe, cgroup_id, cgroup_class) < 0)
 		agent->classes_refused++; /* it stays undetermined and passes */
 }
 
@@ -152,15 +152,17 @@ static void live_forget(void *ctx, uint64_t cgroup_id)
 {
 	struct crier_agent *agent = ctx;
 
-	(void)crier_probe_forget(agent->probe, cgroup_id);
+	if (agent->observer.probe)
+		(void)crier_probe_forget(agent->observer.probe, cgroup_id);
 }
 
 static void live_init_pid(void *ctx, uint32_t pid, uint64_t start_ns, bool add)
 {
 	struct crier_agent *agent = ctx;
 
-	(void)(add ? crier_probe_init_add(agent->probe, pid, start_ns)
-		   : crier_probe_init_remove(agent->probe, pid, start_ns));
+	if (agent->observer.probe)
+		(void)(add ? crier_probe_init_add(agent->observer.probe, pid, start_ns)
+			   : crier_probe_init_remove(agent->observer.probe, pid, start_ns));
 }
 
 static void live_watch(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on)
@@ -269,7 +271,9 @@ static bool has_new_loss(const struct crier_wire_counters *now, const struct cri
 static void add_blames(struct crier_agent *agent, struct crier_input_counters *counters)
 {
 	struct crier_probe_blame blames[CRIER_INPUT_BLAMES_MAX];
-	size_t count = crier_probe_blame(agent->probe, blames, CRIER_INPUT_BLAMES_MAX);
+	size_t count = agent->observer.probe
+			       ? crier_probe_blame(agent->observer.probe, blames, CRIER_INPUT_BLAMES_MAX)
+			       : 0;
 
 	for (size_t i = 0; i < count; i++) {
 		counters->blames[i].cgroup_id = blames[i].cgroup_id;
@@ -285,10 +289,11 @@ void crier_agent_counters(struct crier_agent *agent)
 	struct rusage usage;
 
 	agent->counters_ns = crier_agent_now();
-	if (crier_probe_counters(agent->probe, &counters.kernel) < 0)
+	if (crier_observer_counters(&agent->observer, &counters.kernel) < 0)
 		return; /* the next look tells the rise of both */
 	counters.kernel.class_map_full += agent->classes_refused;
-	counters.recursion_misses = crier_probe_recursion_misses(agent->probe);
+	if (agent->observer.probe)
+		counters.recursion_misses = crier_probe_recursion_misses(agent->observer.probe);
 	if (has_new_loss(&counters.kernel, &agent->counters.kernel))
 		add_blames(agent, &counters);
 	counters.rss_bytes = own_rss();

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -183,13 +182,22 @@ static int watch_all(struct crier_agent *agent, struct crier_err *err)
 		{agent->clock_fd, &agent->clock_fd},
 		{crier_sink_fd(agent->sink), &agent->sink},
 		{crier_mailbox_fd(agent->mailbox), &agent->mailbox},
-		{crier_probe_ring_fd(agent->probe, CRIER_CLASS_BULK), &agent->probe},
-		{crier_probe_ring_fd(agent->probe, CRIER_CLASS_CRITICAL), &agent->probe},
 	};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < CRIER_ARRAY_SIZE(rows); i++)
 		r = watch_fd(agent, rows[i].fd, rows[i].what, err);
+	return r;
+}
+
+/* The fallback may come late: after the hooks it stands in for were refused. */
+static int watch_observer(struct crier_agent *agent, struct crier_err *err)
+{
+	int fds[CRIER_OBSERVER_FDS], r = 0;
+	size_t count = crier_observer_fds(&agent->observer, fds);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = watch_fd(agent, fds[i], &agent->observer, err);
 	return r;
 }
 
@@ -245,26 +253,17 @@ void crier_agent_set_control(const struct crier_config *config, struct crier_wir
 	control->critical_rate = (uint32_t)config->critical_rate;
 }
 
-static int open_probe(struct crier_agent *agent, struct crier_err *err)
+static int open_observer(struct crier_agent *agent, struct crier_err *err)
 {
-	const struct crier_config *config = agent->config;
-	struct crier_probe_options options = {
-		.btf_path = config->btf && config->btf[0] ? config->btf : NULL,
-		.bulk_bytes = (uint32_t)config->ring_bulk_bytes,
-		.critical_bytes = (uint32_t)config->ring_critical_bytes,
-		.class_entries = (uint32_t)config->max_cgroups,
-		.primary_hierarchy_id = agent->start.layout.primary_hierarchy_id,
-		.primary_is_v2 = agent->start.layout.primary_is_v2,
-		.wanted_events = crier_profile_probes(config->profile),
-		.control.self_pid = (uint32_t)getpid(),
-	};
-	int r = 0;
+	struct crier_wire_control control = {.self_pid = (uint32_t)getpid()};
+	int r;
 
-	crier_agent_set_control(config, &options.control);
-
-	for (size_t i = 0; r == 0 && i < config->hooks.count; i++)
-		r = crier_probe_parse_hook(config->hooks.items[i], options.forced_kinds, err);
-	return r < 0 ? r : crier_probe_open(&options, &agent->probe, err);
+	crier_agent_set_control(agent->config, &control);
+	r = crier_observer_open(&agent->observer, agent->config, &agent->start.layout, &control, err);
+	if (r == 0 && agent->observer.why[0])
+		crier_warn("no eBPF: %s; %s; crier goes on with OOM kills and containers' lives",
+			   agent->observer.why, agent->observer.remedy);
+	return r;
 }
 
 static bool feed_cgroup(void *ctx, struct crier_slice path, uint64_t id, uint64_t parent_id)
@@ -312,68 +311,11 @@ static bool feed_proc_entry(void *ctx, const struct crier_proc_entry *entry)
 /* @return false when neither way could list them */
 static bool seed_processes(struct crier_agent *agent)
 {
-	if (crier_probe_seed(agent->probe, feed_seed, agent) == 0)
+	if (agent->observer.probe && crier_probe_seed(agent->observer.probe, feed_seed, agent) == 0)
 		return true;
-	return crier_proc_scan(agent->config->host_root, &agent->start.layout, feed_proc_entry, agent) >= 0;
-}
-
-static void degrade(json_t *list, const char *what, const char *remedy)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s}", "what", what, "remedy", remedy));
-}
-
-static json_t *hooks_json(struct crier_agent *agent, json_t *degraded)
-{
-	const struct crier_event_report *reports = crier_probe_report(agent->probe);
-	json_t *hooks = json_array();
-
-	for (size_t i = 0; i < CRIER_PROBE_EVENT_COUNT; i++) {
-		const struct crier_event_report *report = &reports[i];
-		char refused[1024] = "";
-		const char *chosen = NULL;
-		size_t used = 0;
-
-		if (!report->wanted)
-			continue;
-		for (size_t k = 0; k < report->hook_count; k++) {
-			const struct crier_hook_report *hook = &report->hooks[k];
-
-			if (hook->chosen && !chosen)
-				chosen = hook->name;
-			else if (hook->reason[0] && used < sizeof(refused))
-				used += (size_t)snprintf(refused + used, sizeof(refused) - used, "%s%s: %s",
-							 used ? "; " : "", hook->name, hook->reason);
-		}
-		json_array_append_new(hooks, json_pack("{s:s, s:s*, s:s*}", "event", report->event, "chosen",
-						       chosen, "refused", refused[0] ? refused : NULL));
-		if (!report->served && i == CRIER_PROBE_OOM_CONTROL) {
-			degrade(degraded,
-				"no hook shows the kernel's oom_control: the limit's owner is found by OOM counts",
-				"use a kernel with fentry or kprobes");
-		} else if (!report->served) {
-			char what[256];
-
-			snprintf(what, sizeof(what), "no hook serves %s", report->event);
-			degrade(degraded, what, "see `crier check` for each hook's reason");
-		}
-	}
-	return hooks;
-}
-
-static void feed_ready(struct crier_agent *agent, json_t *degraded)
-{
-	json_t *root = json_object();
-
-	json_object_set_new(root, "hooks", hooks_json(agent, degraded));
-	if (!agent->start.cri_socket[0] &&
-	    (!agent->config->cri_socket || strcmp(agent->config->cri_socket, "none") != 0))
-		degrade(degraded, "no container runtime socket was found",
-			"name it with --cri-socket, or say --cri-socket none");
-	json_object_set(root, "degraded", degraded);
-	_cleanup_free_ char *text = json_dumps(root, JSON_COMPACT);
-
-	json_decref(root);
-	crier_agent_feed_text(agent, CRIER_INPUT_READY, text);
+	/* other pids mean other processes: a wrong seed is worse than none */
+	return crier_proc_is_hosts(agent->config->host_root) &&
+	       crier_proc_scan(agent->config->host_root, &agent->start.layout, feed_proc_entry, agent) >= 0;
 }
 
 static int start_cri(struct crier_agent *agent, struct crier_err *err)
@@ -391,30 +333,6 @@ static int start_cri(struct crier_agent *agent, struct crier_err *err)
 	return crier_cri_new(&options, agent->mailbox, &agent->cri, err);
 }
 
-/* An own child and an own empty cgroup prove the programs; what they are is told as degraded, not as a failure. */
-static void prove_hooks(struct crier_agent *agent, json_t *degraded)
-{
-	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
-	const struct crier_event_report *reports = crier_probe_report(agent->probe);
-	struct crier_probe_kept kept = {0};
-	int r = crier_probe_self_test(agent->probe, agent->start.layout.primary_root, crier_agent_record,
-				      agent, proof, &kept);
-
-	crier_agent_feed(agent, CRIER_INPUT_KEPT, kept.count, sizeof(kept.count));
-	if (r < 0)
-		return; /* could not be tried, e.g. no process could be forked */
-	for (size_t i = 0; i < CRIER_PROBE_EVENT_COUNT; i++) {
-		char what[256];
-
-		if (!proof[i].tried || proof[i].fired || !reports[i].served)
-			continue;
-		snprintf(what, sizeof(what), "the hook of %s is attached but did not fire for an own child",
-			 reports[i].event);
-		degrade(degraded, what, "choose another hook with --hook, see `crier check`");
-		crier_warn("%s", what);
-	}
-}
-
 /* The node's own stall wakes the loop; without PSI the look every --node-memory-interval remains. */
 static void watch_node(struct crier_agent *agent)
 {
@@ -428,28 +346,25 @@ static void watch_node(struct crier_agent *agent)
 static int attach(struct crier_agent *agent, struct crier_err *err)
 {
 	const struct crier_cgroup_layout *layout = &agent->start.layout;
-	json_t *degraded = json_array();
-	int r = crier_probe_attach_cgroup(agent->probe, err);
+	bool has_tree = true, has_seeds = true;
+	int r = crier_observer_attach_cgroup(&agent->observer, err);
 
 	if (r == 0)
 		r = start_cri(agent, err); /* lists while the walk goes on */
-	if (r == 0 && crier_cgroup_walk(layout->primary_root, (uint32_t)agent->config->max_cgroups,
-					feed_cgroup, agent) < 0)
-		degrade(degraded, "the cgroup hierarchy could not be walked",
-			"mount the host's /sys/fs/cgroup; see --host-root");
 	if (r == 0)
-		r = crier_probe_attach_rest(agent->probe, err);
-	if (r == 0 && !seed_processes(agent))
-		degrade(degraded,
-			"running processes could not be listed, neither by iter/task nor from /proc",
-			"container inits started before crier are known from the runtime only");
+		has_tree = crier_cgroup_walk(layout->primary_root, (uint32_t)agent->config->max_cgroups,
+					     feed_cgroup, agent) >= 0;
+	if (r == 0)
+		r = crier_observer_attach_rest(&agent->observer, err);
+	if (r == 0)
+		r = watch_observer(agent, err);
+	if (r == 0)
+		has_seeds = seed_processes(agent);
 	if (r == 0) {
 		agent->turn_ns = crier_agent_now();
-		prove_hooks(agent, degraded);
 		watch_node(agent);
-		feed_ready(agent, degraded);
+		crier_agent_ready(agent, has_tree, has_seeds);
 	}
-	json_decref(degraded);
 	return r;
 }
 
@@ -468,7 +383,8 @@ int crier_agent_start(struct crier_agent *agent, const char *recording_path, boo
 		r = find_runtime(agent);
 	if (r == 0) {
 		read_state(agent);
-		r = open_probe(agent, err); /* what is most likely refused comes before anything is visible */
+		r = open_observer(agent,
+				  err); /* what is most likely refused comes before anything is visible */
 	}
 	if (r == 0)
 		r = open_fds(agent, err);

@@ -177,6 +177,16 @@ static bool self_is_root(const char *host_root, uint32_t hierarchy_id)
 	       crier_slice_equal(own, CRIER_SLICE("/"));
 }
 
+/* PROC_CGROUP_INIT_INO, include/linux/proc_ns.h: the first of all. */
+static bool is_in_first_namespace(void)
+{
+	static const char first[] = "cgroup:[4026531835]";
+	char own[sizeof(first) + 16];
+	ssize_t len = readlink("/proc/self/ns/cgroup", own, sizeof(own));
+
+	return len < 0 || (len == sizeof(first) - 1 && memcmp(own, first, sizeof(first) - 1) == 0);
+}
+
 static void set_path(char *dst, size_t cap, const char *path)
 {
 	(void)crier_copy_str(dst, cap, crier_slice_of(path));
@@ -216,6 +226,7 @@ static void decide(const char *host_root, const struct crier_cgroup_mounts *moun
 		layout->driver = drivers[i];
 	set_path(layout->namespace_root, sizeof(layout->namespace_root),
 		 is_above ? primary->namespace_root : "/");
+	layout->is_own_only = !is_above && !layout->driver && !is_in_first_namespace();
 }
 
 int crier_cgroup_detect(const char *host_root, struct crier_cgroup_layout *ret_layout, struct crier_err *err)

@@ -34,6 +34,24 @@ int crier_read_text(int directory, const char *path, char *buf, size_t cap, size
 	return 0;
 }
 
+#define PF_KTHREAD 0x00200000u /* include/linux/sched.h; field 9 of stat */
+
+bool crier_proc_is_hosts(const char *host_root)
+{
+	char path[PATH_MAX], text[STAT_MAX + 1];
+	const char *close;
+	unsigned flags;
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/proc/2/stat",
+		 host_root && strcmp(host_root, "/") != 0 ? host_root : "");
+	if (crier_read_text(AT_FDCWD, path, text, STAT_MAX, &len) < 0)
+		return false;
+	text[len] = '\0';
+	close = strrchr(text, ')');
+	return close && sscanf(close + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & PF_KTHREAD);
+}
+
 struct scan {
 	const struct crier_cgroup_layout *layout;
 	crier_proc_scan_fn fn;

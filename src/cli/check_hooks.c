@@ -2,23 +2,10 @@
 /* Each event's hooks, by really loading and attaching them; an own child proves the programs. Never provokes an OOM. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "check.h"
-#include "crier/probe.h"
-
-/* What is lost when nothing serves an event. */
-static const char *const losses[CRIER_PROBE_EVENT_COUNT] = {
-	[CRIER_PROBE_CGROUP_MKDIR] = "new containers are found late, by the runtime's list",
-	[CRIER_PROBE_CGROUP_RMDIR] = "removed containers are found late",
-	[CRIER_PROBE_CGROUP_POPULATED] = "the last exit of a container may be told late",
-	[CRIER_PROBE_EXEC] = "no container.started from the kernel, no process.exec",
-	[CRIER_PROBE_FORK] = "no process.fork",
-	[CRIER_PROBE_EXIT] = "no process.exit, container.exited by the runtime's word only",
-	[CRIER_PROBE_SIGNAL] = "no process.signal; a stop is not told from a kill",
-	[CRIER_PROBE_OOM] = "no OOM kill is seen",
-	[CRIER_PROBE_OOM_CONTROL] = "the limit that was hit is found by OOM counts instead",
-	[CRIER_PROBE_PRESSURE] = "no container.memory_pressure from reclaim",
-};
+#include "crier/observer.h"
 
 static void ignore_record(void *ctx, const void *bytes, size_t len)
 {
@@ -28,24 +15,13 @@ static void ignore_record(void *ctx, const void *bytes, size_t len)
 }
 
 /* Open with every record type wanted, so that the proof sees its own. */
-static int open_probe(const struct crier_check *check, struct crier_probe **ret_probe, struct crier_err *err)
+static int open_observer(const struct crier_check *check, struct crier_observer *observer,
+			 struct crier_err *err)
 {
-	const struct crier_config *config = check->config;
-	struct crier_probe_options options = {
-		.btf_path = config->btf,
-		.bulk_bytes = (uint32_t)config->ring_bulk_bytes,
-		.critical_bytes = (uint32_t)config->ring_critical_bytes,
-		.class_entries = (uint32_t)config->max_cgroups,
-		.primary_hierarchy_id = check->layout.primary_hierarchy_id,
-		.primary_is_v2 = check->layout.primary_is_v2,
-		.wanted_events = crier_profile_probes(config->profile),
-		.control = {.event_mask = (1u << CRIER_WIRE_TYPE_COUNT) - 1, .self_pid = (uint32_t)getpid()},
-	};
-	int r = 0;
+	const struct crier_wire_control control = {.event_mask = (1u << CRIER_WIRE_TYPE_COUNT) - 1,
+						   .self_pid = (uint32_t)getpid()};
 
-	for (size_t i = 0; r == 0 && i < config->hooks.count; i++)
-		r = crier_probe_parse_hook(config->hooks.items[i], options.forced_kinds, err);
-	return r < 0 ? r : crier_probe_open(&options, ret_probe, err);
+	return crier_observer_open(observer, check->config, &check->layout, &control, err);
 }
 
 static json_t *hooks_to_json(const struct crier_event_report *report)
@@ -79,7 +55,7 @@ static void say_hooks(struct crier_finding *finding, const struct crier_event_re
 	}
 }
 
-static void add_event(struct crier_check *check, size_t event, const struct crier_event_report *report,
+static void add_event(struct crier_check *check, unsigned event, const struct crier_event_report *report,
 		      const struct crier_probe_proof *proof)
 {
 	struct crier_finding *finding = crier_check_add(check, report->event);
@@ -95,7 +71,7 @@ static void add_event(struct crier_check *check, size_t event, const struct crie
 		if (!report->served)
 			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
 					     "%s; use a kernel that offers one of these hooks",
-					     losses[event]);
+					     crier_observer_loss(event));
 		else if (proof->tried && !proof->fired)
 			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
 					     "choose another hook with --hook %s=KIND", report->event);
@@ -106,32 +82,96 @@ static void add_event(struct crier_check *check, size_t event, const struct crie
 		json_object_set_new(finding->facts, "proven", json_boolean(proof->fired));
 }
 
+/* How crier would see this node: by kernel programs or without them. */
+static void say_observer(struct crier_check *check, const struct crier_observer *observer)
+{
+	struct crier_finding *finding = crier_check_add(check, "ebpf");
+
+	if (!observer->why[0]) {
+		crier_finding_say(finding, "yes");
+	} else {
+		crier_finding_say(finding, "no: %s", observer->why);
+		crier_finding_worsen(
+			finding, CRIER_FINDING_DEGRADED,
+			"OOM kills and containers' lives only, by inotify and the kernel's log; %s",
+			observer->remedy);
+	}
+	finding->facts =
+		json_pack("{s:b,s:b,s:s}", "used", observer->probe != NULL, "fallback",
+			  observer->fallback != NULL, "wanted", crier_ebpf_names[check->config->ebpf]);
+}
+
+static void say_inotify(struct crier_check *check)
+{
+	struct crier_finding *finding = crier_check_add(check, "inotify");
+	struct crier_inotify_limits limits;
+
+	crier_fallback_inotify_limits(&limits);
+	crier_finding_say(finding,
+			  "%llu watches and %llu instances for this user, %llu events queued at most",
+			  (unsigned long long)limits.watches, (unsigned long long)limits.instances,
+			  (unsigned long long)limits.queued);
+	crier_finding_say(
+		finding,
+		"crier uses one instance, and a watch for each directory above containers and two for each container");
+	finding->facts = json_pack("{s:I,s:I,s:I}", "watches", (json_int_t)limits.watches, "instances",
+				   (json_int_t)limits.instances, "queued", (json_int_t)limits.queued);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+/* @return 0; negative: nothing could be tried */
+static int prove(const struct crier_check *check, struct crier_observer *observer,
+		 struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT])
+{
+	struct crier_probe_kept kept = {0};
+	int r = 0, seen;
+
+	if (observer->probe)
+		r = crier_probe_self_test(observer->probe, check->layout.primary_root, ignore_record, NULL,
+					  proof, &kept);
+	if (!observer->fallback)
+		return r;
+	seen = crier_fallback_self_test(observer->fallback, now_ns(), ignore_record, NULL);
+	if (seen >= 0)
+		proof[CRIER_PROBE_CGROUP_MKDIR] = (struct crier_probe_proof){.tried = true, .fired = seen};
+	return observer->probe || seen == -ENOTSUP ? r : crier_min(seen, 0);
+}
+
 void crier_check_hooks(struct crier_check *check)
 {
 	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
-	struct crier_probe_kept kept = {0};
-	struct crier_probe *probe = NULL;
+	struct crier_observer observer = {0};
 	struct crier_err err = {0};
-	int r = check->has_layout ? open_probe(check, &probe, &err) : -ENOENT;
+	int r = check->has_layout ? open_observer(check, &observer, &err) : -ENOENT;
 
 	if (!check->has_layout)
 		(void)crier_err_set(&err, r, "not tried without cgroups");
 	if (r == 0)
-		r = crier_probe_attach_cgroup(probe, &err);
+		r = crier_observer_attach_cgroup(&observer, &err);
 	if (r == 0)
-		r = crier_probe_attach_rest(probe, &err);
+		r = crier_observer_attach_rest(&observer, &err);
 	if (r < 0) {
-		struct crier_finding *finding = crier_check_add(check, "hooks");
+		struct crier_finding *finding = crier_check_add(check, "ebpf");
 
 		crier_finding_say(finding, "%s", err.message);
 		crier_finding_worsen(finding, CRIER_FINDING_FAILED,
 				     "mend what is said above; nothing can be observed without");
-		crier_probe_free(probe);
+		crier_observer_done(&observer);
 		return;
 	}
-	r = crier_probe_self_test(probe, check->layout.primary_root, ignore_record, NULL, proof, &kept);
-	for (size_t i = 0; i < CRIER_PROBE_EVENT_COUNT; i++)
-		add_event(check, i, &crier_probe_report(probe)[i], &proof[i]);
+	r = prove(check, &observer, proof);
+	say_observer(check, &observer);
+	if (observer.fallback)
+		say_inotify(check);
+	for (unsigned i = 0; i < CRIER_PROBE_EVENT_COUNT; i++)
+		add_event(check, i, &crier_observer_report(&observer)[i], &proof[i]);
 	if (r < 0) {
 		struct crier_finding *finding = crier_check_add(check, "proof");
 
@@ -139,5 +179,5 @@ void crier_check_hooks(struct crier_check *check)
 		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
 				     "run crier check where cgroupfs is writable");
 	}
-	crier_probe_free(probe);
+	crier_observer_done(&observer);
 }

@@ -10,11 +10,18 @@
 #include <sys/wait.h>
 
 #define STOP_SLACK_S 60
-#define STOP_LIMIT_S 600 /* where no grace period is known, and for absurd ones */
+/* Where the kernel's word on an exit is not seen, the runtime's is all there is: worth waiting for. */
+#define UNSEEN_PATIENCE 10
+#define STOP_LIMIT_S	600 /* where no grace period is known, and for absurd ones */
 
 static bool runtime_has_answered(const struct crier_container *container)
 {
 	return container->cri_state == CRIER_STATE_EXITED;
+}
+
+static uint64_t exit_wait_ns(const struct crier_pipeline *p)
+{
+	return p->config->exit_wait_ms * MS_NS * (p->exec_unseen ? UNSEEN_PATIENCE : 1);
 }
 
 /*
@@ -52,11 +59,11 @@ void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const 
 		container->phase = CRIER_PHASE_CONTAINER_ENDING;
 	crier_watch_end(p, life);
 	if (!p->cri_enabled || !p->cri_up || (runtime_has_answered(container) && !death->from_runtime) ||
-	    (!death->from_runtime && crier_life_is_silent(p, p->config->exit_wait_ms * MS_NS))) {
+	    (!death->from_runtime && crier_life_is_silent(p, exit_wait_ns(p)))) {
 		crier_death_finish(p, life);
 		return;
 	}
-	life->dying_until_ns = p->now_ns + p->config->exit_wait_ms * MS_NS;
+	life->dying_until_ns = p->now_ns + exit_wait_ns(p);
 	life->asks = 0;
 	life->next_ask_ns = runtime_has_answered(container) ? 0 : p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
 	crier_life_schedule(p, life);
@@ -76,7 +83,7 @@ void crier_death_undo(struct crier_pipeline *p, struct crier_life *life)
 
 void crier_death_due(struct crier_pipeline *p, struct crier_life *life)
 {
-	uint64_t since_ns = life->dying_until_ns - p->config->exit_wait_ms * MS_NS;
+	uint64_t since_ns = life->dying_until_ns - exit_wait_ns(p);
 
 	/* nobody saw its init end, and the runtime says, after the cgroup was found empty, that it runs */
 	if (!life->death.by_init && !life->death.from_runtime && life->cgroup && !life->cgroup->removed_ns &&
@@ -105,7 +112,7 @@ bool crier_death_init_lives(struct crier_pipeline *p, struct crier_life *life)
 	       entry.start_ticks == container->init_start_ns / TICK_NS;
 }
 
-static enum crier_exit_cause cause_of(const struct crier_life *life)
+static enum crier_exit_cause cause_of(const struct crier_pipeline *p, const struct crier_life *life)
 {
 	const struct crier_death *death = &life->death;
 
@@ -115,9 +122,15 @@ static enum crier_exit_cause cause_of(const struct crier_life *life)
 			return CRIER_EXIT_CAUSE_OOM;
 		return WIFSIGNALED((int)death->status) ? CRIER_EXIT_CAUSE_SIGNAL : CRIER_EXIT_CAUSE_EXIT;
 	}
-	if (!life->started_told && !life->preexisting && life->container->started_at_ns == CRIER_UNKNOWN_U64)
-		return CRIER_EXIT_CAUSE_START_FAILED;
-	return CRIER_EXIT_CAUSE_UNKNOWN;
+	if (life->init_oom)
+		return CRIER_EXIT_CAUSE_OOM;
+	if (life->started_told || life->preexisting || life->container->started_at_ns != CRIER_UNKNOWN_U64)
+		return CRIER_EXIT_CAUSE_UNKNOWN;
+	/* no execution was seen: where none can be, only the runtime knows that there was none */
+	return p->exec_unseen && (!runtime_has_answered(life->container) ||
+				  life->container->type == CRIER_CONTAINER_TYPE_SANDBOX)
+		       ? CRIER_EXIT_CAUSE_UNKNOWN
+		       : CRIER_EXIT_CAUSE_START_FAILED;
 }
 
 static void fill_kernel(struct crier_data_exited *data, const struct crier_life *life)
@@ -264,7 +277,7 @@ static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_o
 	crier_data_init(CRIER_TYPE_CONTAINER_EXITED, &data);
 	fill_kernel(&data, life);
 	data.cause = observed == CRIER_OBSERVED_AFTER_THE_FACT ? (uint8_t)CRIER_EXIT_CAUSE_UNKNOWN
-							       : (uint8_t)cause_of(life);
+							       : (uint8_t)cause_of(p, life);
 	if (observed == CRIER_OBSERVED_AFTER_THE_FACT)
 		data.observed = CRIER_OBSERVED_AFTER_THE_FACT;
 	fill_stop(&data, life);

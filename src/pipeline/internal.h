@@ -93,7 +93,9 @@ struct crier_life {
 	uint64_t deleted_ns; /* the runtime's stream told that it is gone for good; 0 = no */
 	uint64_t generation;
 	uint32_t lists_missed; /* lists in a row that did not name it */
-	bool slot_pending;     /* it died without a name: its slot is set once it has one */
+	bool created_told;
+	bool init_oom;	   /* init was among the victims of an OOM kill */
+	bool slot_pending; /* it died without a name: its slot is set once it has one */
 
 	struct crier_incidents incidents;
 	struct crier_stop_seen stop;
@@ -169,6 +171,7 @@ struct crier_pipeline {
 	uint64_t busy_due_ns;	/* not later than the earliest of them */
 	uint64_t wait_ns;	/* of the record that is being released from a hold, else 0 */
 	bool ready;
+	bool exec_unseen, mkdir_unseen; /* nothing on this node shows them: the runtime's word has to do */
 
 	/* runtime */
 	bool cri_enabled, cri_up;
@@ -226,6 +229,12 @@ struct crier_subject {
 	uint8_t via; /* enum crier_via */
 };
 
+/* Not every source knows it. */
+static inline uint64_t crier_cpu_of(const struct crier_wire_header *header)
+{
+	return header->cpu == CRIER_WIRE_CPU_UNKNOWN ? CRIER_UNKNOWN_U64 : header->cpu;
+}
+
 /* What absolute paths on the node begin with: "" unless --host-root says otherwise. */
 static inline const char *crier_host_root(const struct crier_pipeline *p)
 {
@@ -272,6 +281,12 @@ void crier_life_unset_init(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_found(struct crier_pipeline *p, struct crier_life *life, struct crier_cgroup *cgroup);
 void crier_life_look_again(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_ask(struct crier_pipeline *p, struct crier_life *life);
+void crier_life_ask_soon(struct crier_pipeline *p, struct crier_life *life);
+/** Longer from ask to ask. */
+static inline uint64_t crier_life_backoff(const struct crier_life *life)
+{
+	return crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
+}
 /** A living container without a name is asked about again, ever more rarely, as long as the runtime answers at all. */
 void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life);
 /** Its question has found its end. @param state  ASK_ANSWERED or ASK_MISSING; @param is_answer  the runtime spoke */
@@ -303,6 +318,13 @@ void crier_process_fill(struct crier_event *event, const struct crier_wire_task 
 void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
 			 const struct crier_wire_header *header, const struct crier_subject *subject,
 			 uint64_t wait_ns);
+/** container.created, at the directory's birth or the runtime's word (hook USER). */
+void crier_process_created(struct crier_pipeline *p, struct crier_life *life,
+			   const struct crier_wire_header *header);
+/** container.started. @param task  of init, as far as it is known; @param filename  absent = not known */
+void crier_process_started(struct crier_pipeline *p, struct crier_life *life,
+			   const struct crier_wire_header *header, const struct crier_wire_task *task,
+			   struct crier_slice filename);
 void crier_process_actor(struct crier_pipeline *p, struct crier_event *event,
 			 const struct crier_wire_task *task);
 struct crier_process_key crier_key_of(const struct crier_wire_task *task);
@@ -311,6 +333,16 @@ bool crier_is_init(const struct crier_container *container, const struct crier_w
 /* oom.c */
 void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
 		      uint64_t wait_ns);
+
+/* unseen.c */
+/** Where no execution is seen: tell from the runtime's word that a container was created and started. */
+void crier_unseen(struct crier_pipeline *p, struct crier_life *life);
+/** A process came into its cgroup. */
+void crier_unseen_populated(struct crier_pipeline *p, struct crier_life *life);
+/** Who its init is, by the bundle, where nobody said. */
+void crier_unseen_init(struct crier_pipeline *p, struct crier_life *life);
+/** It lives and its start is still to be told: the runtime is asked again. */
+bool crier_unseen_waits(const struct crier_pipeline *p, const struct crier_life *life);
 
 /* death.c */
 bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns);

@@ -4,6 +4,7 @@
 
 void crier_mail_named(struct crier_pipeline *p, struct crier_life *life)
 {
+	crier_unseen(p, life);
 	crier_mend_life(p, life);
 	if (life->slot_pending && crier_container_is_identified(life->container))
 		crier_death_set_slot(p, life);
@@ -102,9 +103,8 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 		crier_death_finish(p, life);
 	else if (ended && !is_seen_alive(life))
 		crier_death_after_the_fact(p, life);
-	else if (life->dying_until_ns)
-		life->next_ask_ns = p->now_ns + crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u),
-							  ASK_BACKOFF_LAST_NS);
+	else if (life->dying_until_ns || crier_unseen_waits(p, life))
+		life->next_ask_ns = p->now_ns + crier_life_backoff(life);
 	if (life->want_snapshot && p->ready && !life->hold_until_ns)
 		crier_life_snapshot(p, life);
 	crier_life_schedule(p, life);
@@ -196,7 +196,7 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 	crier_life_heard(p, life, ASK_MISSING,
 			 message->status != CRIER_META_TIMEOUT && message->status != CRIER_META_UNAVAILABLE);
 	life->missing = (uint8_t)message->status;
-	backoff_ns = crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
+	backoff_ns = crier_life_backoff(life);
 	if (life->dying_until_ns && message->status == CRIER_META_NOT_FOUND) {
 		crier_death_finish(p, life); /* removed already: nothing more will be said */
 	} else if (life->dying_until_ns) {
@@ -208,6 +208,8 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 			life->next_ask_ns = p->now_ns + backoff_ns;
 	} else if (life->hold_until_ns && message->status != CRIER_META_TIMEOUT && !life->next_look_ns) {
 		crier_life_settle(p, life);
+	} else if (crier_unseen_waits(p, life)) {
+		life->next_ask_ns = p->now_ns + backoff_ns;
 	}
 	if (!life->next_ask_ns && !life->hold_until_ns)
 		crier_life_ask_later(p, life);

@@ -20,12 +20,13 @@ struct verdict {
 
 static bool is_limited(const struct crier_wire_oom_level *level)
 {
-	return level->max_pages < CRIER_WIRE_PAGES_UNLIMITED;
+	return !(level->flags & CRIER_OOM_LEVEL_NO_MAX) && level->max_pages < CRIER_WIRE_PAGES_UNLIMITED;
 }
 
 static bool is_at_limit(const struct crier_wire_oom_level *level)
 {
-	return is_limited(level) && level->usage_pages + AT_LIMIT_PAGES >= level->max_pages;
+	return is_limited(level) && !(level->flags & CRIER_OOM_LEVEL_NO_USAGE) &&
+	       level->usage_pages + AT_LIMIT_PAGES >= level->max_pages;
 }
 
 static struct verdict at(const struct crier_wire_oom *oom, size_t i, enum crier_found_by found_by)
@@ -46,14 +47,16 @@ static bool find_id(const struct crier_wire_oom *oom, uint64_t id, size_t *ret_i
 
 static struct verdict from_control(const struct crier_wire_oom *oom)
 {
-	struct verdict verdict = {.scope = CRIER_OOM_SCOPE_MEMCG, .found_by = CRIER_FOUND_OOM_CONTROL};
+	enum crier_found_by by =
+		oom->header.hook == CRIER_HOOK_KMSG ? CRIER_FOUND_KERNEL_LOG : CRIER_FOUND_OOM_CONTROL;
+	struct verdict verdict = {.scope = CRIER_OOM_SCOPE_MEMCG, .found_by = by};
 	size_t i;
 
 	if (oom->flags & CRIER_OOM_GLOBAL)
 		verdict.scope =
 			(oom->flags & CRIER_OOM_CPUSET) ? CRIER_OOM_SCOPE_CPUSET : CRIER_OOM_SCOPE_GLOBAL;
 	else if (find_id(oom, oom->limit_cgroup_id, &i))
-		return at(oom, i, CRIER_FOUND_OOM_CONTROL);
+		return at(oom, i, by);
 	return verdict;
 }
 
@@ -86,6 +89,8 @@ static struct verdict find_limit(const struct crier_pipeline *p, const struct cr
 		return from_control(oom);
 	if (from_counts(oom, &verdict))
 		return verdict;
+	if (oom->flags & CRIER_OOM_MEMCG)
+		return (struct verdict){.scope = CRIER_OOM_SCOPE_MEMCG};
 	/* A group kill marks its victims one after the other: only the first sees the count rise. */
 	if (p->last_oom.at_ns && oom->header.boottime_ns - p->last_oom.at_ns < SAME_KILL_NS &&
 	    p->last_oom.trigger.pid == trigger.pid && p->last_oom.trigger.start_ns == trigger.start_ns) {
@@ -109,7 +114,9 @@ static struct verdict find_limit(const struct crier_pipeline *p, const struct cr
 static const struct crier_cgroup *limit_cgroup(struct crier_pipeline *p, const struct verdict *verdict,
 					       const struct crier_subject *subject)
 {
-	struct crier_cgroup *cgroup = crier_cgroup_get_by_memory(p->cgroups, verdict->level->cgroup_id);
+	struct crier_cgroup *cgroup =
+		verdict->level->cgroup_id ? crier_cgroup_get_by_memory(p->cgroups, verdict->level->cgroup_id)
+					  : NULL;
 
 	if (cgroup)
 		return cgroup;
@@ -183,18 +190,22 @@ static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data,
 		return;
 	if (is_limited(level))
 		data->limit.bytes = bytes_of(level->max_pages, oom->page_size);
-	data->limit.usage_bytes = bytes_of(level->usage_pages, oom->page_size);
-	data->limit.peak_bytes = bytes_of(level->peak_pages, oom->page_size);
-	data->limit.swap_bytes = bytes_of(level->swap_pages, oom->page_size);
+	if (!(level->flags & CRIER_OOM_LEVEL_NO_USAGE))
+		data->limit.usage_bytes = bytes_of(level->usage_pages, oom->page_size);
+	if (!(level->flags & CRIER_OOM_LEVEL_NO_PEAK))
+		data->limit.peak_bytes = bytes_of(level->peak_pages, oom->page_size);
+	if (!(level->flags & CRIER_OOM_LEVEL_NO_SWAP))
+		data->limit.swap_bytes = bytes_of(level->swap_pages, oom->page_size);
 
 	const struct crier_cgroup *cgroup = limit_cgroup(p, verdict, subject);
 
-	data->limit.cgroup.id = level->cgroup_id;
+	if (level->cgroup_id)
+		data->limit.cgroup.id = level->cgroup_id;
 	data->limit.cgroup.version = p->start.layout.memory_is_v2 ? 2 : 1;
 	if (cgroup && cgroup->path) {
 		data->limit.level = (uint8_t)crier_level_of(cgroup);
 		crier_copy_str(path, path_cap, (struct crier_slice){cgroup->path, cgroup->path_len});
-	} else if (!subject->container && !subject->pod) {
+	} else if (!subject->container && !subject->pod && level->cgroup_id) {
 		/* every cgroup of a pod is in the tables: what is not, and held no container, is another's */
 		data->limit.level = CRIER_LEVEL_OTHER;
 		if (!ask_victim(p, verdict, oom->victim.pid, path, path_cap))
@@ -217,27 +228,46 @@ static void fill_victim(struct crier_data_oom *data, const struct crier_wire_oom
 {
 	uint64_t rss = oom->anon_pages + oom->file_pages + oom->shmem_pages;
 
-	if (oom->flags & CRIER_OOM_VICTIM_BY_PID && rss == 0)
-		return; /* an old mark_victim(int): nothing of the task was seen */
+	if ((oom->flags & CRIER_OOM_NO_VICTIM) || (oom->flags & CRIER_OOM_VICTIM_BY_PID && rss == 0))
+		return; /* counted only, or an old mark_victim(int): nothing of the task was seen */
 	data->victim.anon_rss_bytes = bytes_of(oom->anon_pages, oom->page_size);
 	data->victim.file_rss_bytes = bytes_of(oom->file_pages, oom->page_size);
 	data->victim.shmem_rss_bytes = bytes_of(oom->shmem_pages, oom->page_size);
-	data->victim.swap_bytes = bytes_of(oom->swap_entries, oom->page_size);
+	if (!(oom->flags & CRIER_OOM_NO_SWAP))
+		data->victim.swap_bytes = bytes_of(oom->swap_entries, oom->page_size);
 	data->victim.total_vm_bytes = bytes_of(oom->total_vm_pages, oom->page_size);
-	data->victim.pgtables_bytes = oom->pgtables_bytes;
+	if (!(oom->flags & CRIER_OOM_NO_PGTABLES))
+		data->victim.pgtables_bytes = oom->pgtables_bytes;
 	/* the counters lag by their per-CPU parts, the high-water mark may lag by more: the larger is nearer */
 	data->victim.rss_bytes = bytes_of(crier_max(rss, oom->hiwater_rss_pages), oom->page_size);
-	data->victim.oom_score_adj = oom->oom_score_adj;
+	if (!(oom->flags & CRIER_OOM_NO_SCORE_ADJ))
+		data->victim.oom_score_adj = oom->oom_score_adj;
 }
 
-static bool is_group_kill(const struct crier_wire_oom *oom, const struct verdict *verdict)
+/* memory.oom.group counts from the victim up to the cgroup whose limit was hit; the highest that has it is killed whole. */
+static const struct crier_wire_oom_level *killed_group(const struct crier_wire_oom *oom,
+						       const struct verdict *verdict)
 {
-	/* memory.oom.group counts from the victim up to the cgroup whose limit was hit */
 	size_t last = verdict->level ? verdict->position : oom->level_count;
+	const struct crier_wire_oom_level *group = NULL;
 
 	for (size_t i = 0; i < oom->level_count && i <= last; i++)
 		if (oom->levels[i].flags & CRIER_OOM_LEVEL_GROUP)
-			return true;
+			group = &oom->levels[i];
+	return group;
+}
+
+/* A victim that nobody named: init died with the rest when its own cgroup, or one above, was killed whole. */
+static bool took_init(const struct crier_subject *subject, const struct crier_wire_oom *oom,
+		      const struct crier_wire_oom_level *group)
+{
+	const struct crier_cgroup *own = subject->life ? subject->life->cgroup : NULL;
+
+	if (!group || !own)
+		return false;
+	for (const struct crier_wire_oom_level *level = oom->levels; level <= group; level++)
+		if (level->cgroup_id && level->cgroup_id == own->memory_id)
+			return true; /* the group is it or stands above it */
 	return false;
 }
 
@@ -248,14 +278,23 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	bool contained = subject.container || crier_is_containers(subject.cgroup);
 	enum crier_type type = contained ? CRIER_TYPE_CONTAINER_OOM : CRIER_TYPE_NODE_OOM;
 	struct crier_incidents *set = subject.life ? &subject.life->incidents : &p->node_incidents;
+	bool is_seen = !(oom->flags & CRIER_OOM_NO_VICTIM);
 	struct verdict verdict = find_limit(p, oom);
+	const struct crier_wire_oom_level *group = killed_group(oom, &verdict);
 	struct crier_incident_fact fact = {
 		.type = type,
 		.key = crier_key_of(&oom->victim),
 		.trigger = crier_key_of(&oom->trigger),
 		.now_ns = d->header->boottime_ns,
-		.is_init = crier_is_init(subject.container, &oom->victim),
 	};
+
+	if (subject.life)
+		crier_unseen_init(p, subject.life);
+	fact.is_init =
+		is_seen ? crier_is_init(subject.container, &oom->victim) : took_init(&subject, oom, group);
+	if (subject.life && fact.is_init)
+		subject.life->init_oom = true;
+
 	struct crier_incident *incident = crier_incident_join(set, &p->incident_counter, &fact);
 	char path[CRIER_CGROUP_PATH_MAX]; /* of the limit's cgroup; the line points into it */
 	struct crier_data_oom data;
@@ -267,16 +306,21 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	p->last_oom.limit_id = verdict.level ? verdict.level->cgroup_id : 0;
 
 	crier_process_begin(p, &event, type, d->header, &subject, wait_ns);
-	crier_process_fill(&event, &oom->victim);
+	if (is_seen) {
+		crier_process_fill(&event, &oom->victim);
+		if (fact.is_init)
+			event.process.role = CRIER_ROLE_INIT;
+	}
 	crier_process_actor(p, &event, &oom->trigger);
-	if (fact.is_init)
-		event.process.role = CRIER_ROLE_INIT;
 	crier_data_init(type, &data);
 	data.scope = (uint8_t)verdict.scope;
 	fill_victim(&data, oom);
 	fill_limit(p, &data, oom, &verdict, &subject, path, sizeof(path));
-	data.victim_index = incident->victims + 1;
-	data.group_kill = is_group_kill(oom, &verdict);
+	if (is_seen)
+		data.victim_index = incident->victims + 1;
+	else
+		data.kills = oom->kills;
+	data.group_kill = group != NULL;
 	event.data = &data;
 	crier_incident_explain(incident, &fact, &event.correlation);
 

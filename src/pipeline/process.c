@@ -19,6 +19,8 @@ bool crier_is_init(const struct crier_container *container, const struct crier_w
 
 	if (!life || container->init_pid != task->pid)
 		return false;
+	if (task->flags & CRIER_TASK_NO_START)
+		return !life->exited_told; /* its name and its cgroup were the source's proof */
 	if (container->init_start_ns == CRIER_UNKNOWN_U64)
 		return start_ns <= life->init_stated_ns;
 	if (life->init_by_ticks)
@@ -55,9 +57,12 @@ void crier_process_fill(struct crier_event *event, const struct crier_wire_task 
 	if (task->parent_pid)
 		process->parent_pid = task->parent_pid;
 	process->comm = crier_slice_bounded((const char *)task->comm, CRIER_WIRE_COMM_LEN);
-	process->user_id = task->uid;
-	process->start_boottime_ns = task->start_boottime_ns;
-	event->correlation.process = crier_key_of(task);
+	if (!(task->flags & CRIER_TASK_NO_UID))
+		process->user_id = task->uid;
+	if (!(task->flags & CRIER_TASK_NO_START)) {
+		process->start_boottime_ns = task->start_boottime_ns;
+		event->correlation.process = crier_key_of(task);
+	}
 	if (task->parent_pid && task->parent_start_boottime_ns)
 		event->correlation.parent =
 			(struct crier_process_key){task->parent_pid, task->parent_start_boottime_ns};
@@ -72,7 +77,8 @@ void crier_process_actor(struct crier_pipeline *p, struct crier_event *event,
 		return;
 	event->actor.pid = task->pid;
 	event->actor.comm = crier_slice_bounded((const char *)task->comm, CRIER_WIRE_COMM_LEN);
-	event->actor.key = crier_key_of(task);
+	if (!(task->flags & CRIER_TASK_NO_START))
+		event->actor.key = crier_key_of(task);
 	if (!subject.container)
 		return;
 	event->actor.container_id = (struct crier_slice){subject.container->id, subject.container->id_len};
@@ -89,7 +95,7 @@ void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, en
 {
 	crier_event_init(event, type);
 	event->hook = header->hook;
-	event->cpu = header->cpu;
+	event->cpu = crier_cpu_of(header);
 	event->boottime_ns = header->boottime_ns;
 	event->cgroup.id = header->cgroup_id ? header->cgroup_id : CRIER_UNKNOWN_U64;
 	crier_output_attribute(p, event, subject, wait_ns);
@@ -136,7 +142,9 @@ static size_t split_args(const struct crier_config *config, struct crier_slice t
 	return count;
 }
 
-static void tell_started(struct crier_pipeline *p, struct crier_life *life, const struct crier_decoded *d)
+void crier_process_started(struct crier_pipeline *p, struct crier_life *life,
+			   const struct crier_wire_header *header, const struct crier_wire_task *task,
+			   struct crier_slice filename)
 {
 	struct crier_container *container = life->container;
 	struct crier_pod *pod = container->pod;
@@ -146,21 +154,23 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 	crier_death_finish_slot(p, life);
 	life->started_told = true;
 	container->phase = CRIER_PHASE_CONTAINER_RUNNING;
-	container->running_ns = d->header->boottime_ns;
+	container->running_ns = header->boottime_ns;
 	if (container->started_at_ns ==
 	    CRIER_UNKNOWN_U64) { /* the runtime says its own once it is asked again */
-		container->started_at_ns = d->header->boottime_ns + p->emit.unix_offset_ns;
+		container->started_at_ns = header->boottime_ns + p->emit.unix_offset_ns;
 		container->version++;
 	}
-	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_STARTED, life, d->header->boottime_ns);
-	event.hook = d->header->hook;
-	event.cpu = d->header->cpu;
-	crier_process_fill(&event, &d->exec->task);
-	event.process.role = CRIER_ROLE_INIT;
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_STARTED, life, header->boottime_ns);
+	event.hook = header->hook;
+	event.cpu = crier_cpu_of(header);
+	if (task->pid) {
+		crier_process_fill(&event, task);
+		event.process.role = CRIER_ROLE_INIT;
+	}
 	crier_data_init(CRIER_TYPE_CONTAINER_STARTED, &data);
-	data.filename = d->filename;
-	if (container->created_ns && d->header->boottime_ns > container->created_ns)
-		data.start_delay_ms = (d->header->boottime_ns - container->created_ns) / MS_NS;
+	data.filename = filename;
+	if (container->created_ns && header->boottime_ns > container->created_ns)
+		data.start_delay_ms = (header->boottime_ns - container->created_ns) / MS_NS;
 
 	const struct crier_slot_death *death =
 		pod && container->name.len
@@ -179,8 +189,8 @@ static void tell_started(struct crier_pipeline *p, struct crier_life *life, cons
 			.kind = CRIER_TYPE_CONTAINER_EXITED,
 			.basis = CRIER_BASIS_SAME_SLOT,
 			.filtered = death->seq == CRIER_UNKNOWN_U64,
-			.delta_ms = d->header->boottime_ns > death->died_ns
-					    ? (d->header->boottime_ns - death->died_ns) / MS_NS
+			.delta_ms = header->boottime_ns > death->died_ns
+					    ? (header->boottime_ns - death->died_ns) / MS_NS
 					    : 0,
 		};
 	}
@@ -198,7 +208,7 @@ static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d
 
 	if (life && !life->started_told && !life->preexisting &&
 	    crier_is_init(subject->container, &d->exec->task))
-		tell_started(p, life, d);
+		crier_process_started(p, life, d->header, &d->exec->task, d->filename);
 	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_EXEC, d->header, subject, wait_ns);
 	crier_process_fill(&event, &d->exec->task);
 	event.process.role = role_of(subject, &d->exec->task);
@@ -430,14 +440,16 @@ static void process_signal(struct crier_pipeline *p, const struct crier_decoded 
 
 /* ---- cgroup lifecycle ---- */
 
-static void tell_created(struct crier_pipeline *p, struct crier_life *life, const struct crier_decoded *d)
+void crier_process_created(struct crier_pipeline *p, struct crier_life *life,
+			   const struct crier_wire_header *header)
 {
 	struct crier_data_created data;
 	struct crier_event event;
 
-	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_CREATED, life, d->header->boottime_ns);
-	event.hook = d->header->hook;
-	event.cpu = d->header->cpu;
+	life->created_told = true;
+	crier_output_begin(p, &event, CRIER_TYPE_CONTAINER_CREATED, life, header->boottime_ns);
+	event.hook = header->hook;
+	event.cpu = crier_cpu_of(header);
 	crier_data_init(CRIER_TYPE_CONTAINER_CREATED, &data);
 	data.cgroup_path = event.cgroup.path;
 	event.data = &data;
@@ -455,14 +467,16 @@ static void process_lifecycle(struct crier_pipeline *p, const struct crier_decod
 	switch (d->header->type) {
 	case CRIER_WIRE_CGROUP_MKDIR:
 		subject->container->created_ns = d->header->boottime_ns;
-		if (!life->preexisting) /* else its snapshot tells that it is there */
-			tell_created(p, life, d);
+		if (!life->preexisting && !life->created_told) /* else its snapshot tells that it is there */
+			crier_process_created(p, life, d->header);
 		break;
 	case CRIER_WIRE_CGROUP_POPULATED:
-		if (d->populated->populated)
+		if (d->populated->populated) {
 			crier_death_undo(p, life);
-		else if (!crier_death_init_lives(p, life))
+			crier_unseen_populated(p, life);
+		} else if (!crier_death_init_lives(p, life)) {
 			crier_death_begin(p, life, &death);
+		}
 		break;
 	case CRIER_WIRE_CGROUP_RMDIR:
 		crier_death_begin(p, life, &death);

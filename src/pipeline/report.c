@@ -18,7 +18,7 @@ static uint64_t tell(struct crier_pipeline *p, enum crier_type type, const void 
 }
 
 #define HOOKS_MAX    CRIER_PROBE_EVENT_COUNT
-#define DEGRADED_MAX 16
+#define DEGRADED_MAX 24
 
 void crier_report_start(struct crier_pipeline *p, struct crier_slice json)
 {
@@ -42,7 +42,12 @@ void crier_report_start(struct crier_pipeline *p, struct crier_slice json)
 	data.hooks = choices;
 	for (size_t i = 0; i < json_array_size(hooks) && i < HOOKS_MAX; i++) {
 		json_t *item = json_array_get(hooks, i);
+		bool is_served = crier_json_text(item, "chosen").len > 0;
 
+		if (crier_slice_equal(crier_json_text(item, "event"), CRIER_SLICE("exec")))
+			p->exec_unseen = !is_served;
+		if (crier_slice_equal(crier_json_text(item, "event"), CRIER_SLICE("cgroup_mkdir")))
+			p->mkdir_unseen = !is_served;
 		choices[data.hook_count++] = (struct crier_hook_choice){
 			.event = crier_json_text(item, "event").ptr,
 			.chosen = crier_json_text(item, "chosen"),

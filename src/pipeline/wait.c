@@ -62,6 +62,13 @@ void crier_life_ask(struct crier_pipeline *p, struct crier_life *life)
 	crier_life_schedule(p, life);
 }
 
+void crier_life_ask_soon(struct crier_pipeline *p, struct crier_life *life)
+{
+	life->asks = 0;
+	life->next_ask_ns = p->now_ns + ASK_BACKOFF_FIRST_NS;
+	crier_life_schedule(p, life);
+}
+
 void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life)
 {
 	bool answers = life->missing != CRIER_META_TIMEOUT && life->missing != CRIER_META_UNAVAILABLE;

@@ -53,7 +53,8 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct c
 				     strerror(errno));
 	btf = btf__parse(path ? path : KERNEL_BTF, NULL);
 	if (!btf)
-		return crier_err_set(err, -ENOTSUP, "%s: not BTF (%s); give a file made for this kernel",
+		return crier_err_set(err, path ? -EBADMSG : -ENOTSUP,
+				     "%s: not BTF (%s); give a file made for this kernel",
 				     path ? path : KERNEL_BTF, strerror(errno));
 	for (unsigned id = 1; id < btf__type_cnt(btf); id++) {
 		const struct btf_type *type = btf__type_by_id(btf, id);

@@ -65,6 +65,23 @@ void crier_choice_init(struct crier_choice *choice, const struct crier_probe_opt
 	}
 }
 
+void crier_probe_report_none(uint32_t wanted_events, const char *reason,
+			     struct crier_event_report ret_reports[CRIER_PROBE_EVENT_COUNT])
+{
+	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
+		const struct crier_hook_list *list = &crier_hook_lists[event];
+		struct crier_event_report *report = &ret_reports[event];
+
+		*report = (struct crier_event_report){.event = list->event,
+						      .wanted = wanted_events & (1u << event),
+						      .hook_count = list->count};
+		for (size_t i = 0; i < list->count; i++) {
+			report->hooks[i].name = list->hooks[i].name;
+			snprintf(report->hooks[i].reason, sizeof(report->hooks[i].reason), "%s", reason);
+		}
+	}
+}
+
 const struct crier_hook *crier_choice_hook(const struct crier_choice *choice, unsigned event)
 {
 	if (choice->chosen[event] < 0)

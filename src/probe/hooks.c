@@ -65,8 +65,13 @@ const struct crier_hook_list crier_hook_lists[CRIER_PROBE_EVENT_COUNT] = {
 const char *const crier_hook_kind_names[CRIER_HOOK_KIND_COUNT] = {
 	[CRIER_HOOK_KIND_TP_BTF] = "tp_btf",	     [CRIER_HOOK_KIND_FENTRY] = "fentry",
 	[CRIER_HOOK_KIND_KPROBE] = "kprobe",	     [CRIER_HOOK_KIND_RAW_TP] = "raw_tp",
-	[CRIER_HOOK_KIND_TRACEPOINT] = "tracepoint",
+	[CRIER_HOOK_KIND_TRACEPOINT] = "tracepoint", [CRIER_HOOK_KIND_USER] = "user",
 };
+
+size_t crier_probe_hook_count(unsigned event)
+{
+	return event < CRIER_PROBE_EVENT_COUNT ? crier_hook_lists[event].count : 0;
+}
 
 const char *crier_probe_hook_name(unsigned hook)
 {
@@ -89,6 +94,8 @@ const char *crier_probe_event_name(unsigned event)
 
 static bool list_has_kind(const struct crier_hook_list *list, unsigned kind)
 {
+	if (kind == CRIER_HOOK_KIND_USER)
+		return CRIER_PROBE_USER_EVENTS & (1u << (list - crier_hook_lists));
 	for (size_t i = 0; i < list->count; i++)
 		if ((unsigned)list->hooks[i].kind == kind)
 			return true;
@@ -120,7 +127,7 @@ int crier_probe_parse_hook(const char *text, uint8_t forced_kinds[CRIER_PROBE_EV
 	if (kind == CRIER_HOOK_KIND_COUNT)
 		return crier_err_set(
 			err, -EINVAL,
-			"--hook %s: no such kind; it is one of tp_btf, fentry, kprobe, raw_tp, tracepoint",
+			"--hook %s: no such kind; it is one of tp_btf, fentry, kprobe, raw_tp, tracepoint, user",
 			text);
 	if (!list_has_kind(list, kind))
 		return crier_err_set(err, -EINVAL,

@@ -22,7 +22,7 @@ LIBRARIES = {
         "src/schema*.c",
         "src/state.c",
         "src/agent/agent.c",  # reload and ready messages to the pipeline
-        "src/agent/start.c",
+        "src/agent/ability.c",  # agent.start and what is missing
         "src/pipeline/start.c",  # the start record
         "src/pipeline/pipeline.c",  # the ready and config records
         "src/pipeline/report.c",
@@ -42,7 +42,7 @@ LAYERS = (
     ),
     (
         "modules",
-        "crier/bundle.h crier/cgroup.h crier/cri.h crier/cri_convert.h crier/decode.h crier/emit.h crier/hold.h crier/incident.h "
+        "crier/bundle.h crier/cgroup.h crier/cri.h crier/cri_convert.h crier/decode.h crier/emit.h crier/fallback.h crier/hold.h crier/incident.h "
         "crier/index.h crier/kmsg.h crier/log_name.h crier/mailbox.h crier/pressure.h crier/probe.h crier/sink.h",
         "src/bundle*.c src/cgroup/* src/cri/* src/decode.c src/emit*.[ch] src/event.c src/fallback/* src/fields*.[ch] src/hold.c src/incident.c src/index*.[ch] src/log_name.c src/mailbox.c "
         "src/pressure.c src/probe/* src/sink/* src/schema*.[ch] src/story*.[ch] src/summary.c src/text.c",
@@ -53,7 +53,7 @@ LAYERS = (
         "src/config*.[ch] src/options.[ch] src/profile.c src/filter.c src/recording.c src/state.c src/stats.c",
     ),
     ("pipeline", "crier/host.h crier/pipeline.h crier/replay.h crier/source.h", "src/pipeline/* src/replay.c src/source.c"),
-    ("agent", "crier/agent.h", "src/agent/*"),
+    ("agent", "crier/agent.h crier/observer.h", "src/agent/*"),
     ("cli", "crier/cli.h", "src/cli/* src/main.c"),
 )
 
@@ -63,7 +63,7 @@ NARROW = {
     "src/cri/*": "crier/base/* crier/meta.h crier/mailbox.h crier/cri.h crier/cri_convert.h",
     "src/sink/*": "crier/base/* crier/sink.h",
     "src/cgroup/*": "crier/base/* crier/cgroup.h crier/event.h crier/meta.h crier/field.h",
-    "src/fallback/*": "crier/base/* crier/wire.h crier/kmsg.h crier/fallback.h crier/cgroup.h crier/event.h crier/field.h",
+    "src/fallback/*": "crier/base/* crier/wire.h crier/probe.h crier/kmsg.h crier/fallback.h crier/cgroup.h crier/event.h crier/field.h",
     "bpf/*": "crier/wire.h",
 }
 

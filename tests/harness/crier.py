@@ -62,12 +62,19 @@ class Crier:
     """A running `crier run` (or another verb that writes lines). Stamped: the time of each line's arrival is kept."""
 
     def __init__(
-        self, folder: Path, *flags: str, verb: Sequence[str] = ("run",), read: bool = True, stamped: bool = False
+        self,
+        folder: Path,
+        *flags: str,
+        verb: Sequence[str] = ("run",),
+        read: bool = True,
+        stamped: bool = False,
+        under: Sequence[str] = (),
     ) -> None:
+        """`under` is a program that executes crier with less than the test itself has, such as capsh."""
         folder.mkdir(parents=True, exist_ok=True)
         self.lines: list[Line] = []
         self.out, self.err = folder / "stdout", folder / "stderr"
-        self.command = [str(binary()), *verb, *flags]
+        self.command = [*under, str(binary()), *verb, *flags]
         if not any(flag.startswith("--state-file") for flag in flags):
             # The default is the node's: two criers that share it would tell of each other's gaps.
             self.command += ["--state-file", str(folder / "state.json")]
