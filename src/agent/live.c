@@ -233,7 +233,8 @@ void crier_agent_watch(struct crier_agent *agent, uint64_t cgroup_id, const char
 	watch = find_watch(agent, cgroup_id, true);
 	if (!watch)
 		return; /* at the cap: reclaim hints and the 5 s re-sample still do */
-	_cleanup_close_ int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	const char *below, *root = crier_below_split(agent->config->host_root, path, &below);
+	_cleanup_close_ int fd = crier_below_open(root, below, O_RDWR | O_NOFOLLOW);
 
 	if (fd < 0 || write(fd, trigger, sizeof(trigger)) < 0)
 		return; /* no PSI or no write access: said by `crier check` */

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "crier/base/below.h"
 #include "read_text.h"
 
 #define MOUNTINFO_MAX	   (8u * 1024 * 1024) /* some 40,000 mounts */
@@ -143,10 +144,10 @@ static int read_proc(const char *host_root, const char *name, char *path, size_t
 	if (!text)
 		return -ENOMEM;
 	snprintf(path, path_cap, "%s/proc/%s", host_root, name);
-	r = crier_read_text(AT_FDCWD, path, text, max, ret_len);
+	r = crier_below_read_kernel(host_root[0] ? host_root : "/", path, text, max, ret_len);
 	if (r < 0 && host_root[0]) {
 		snprintf(path, path_cap, "/proc/%s", name);
-		r = crier_read_text(AT_FDCWD, path, text, max, ret_len);
+		r = crier_below_read_kernel("/", path, text, max, ret_len);
 	}
 	if (r < 0)
 		return r;

@@ -5,8 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 
+#include "crier/base/below.h"
 #include "read_text.h"
 
 #define STAT_MAX   1024u
@@ -94,14 +94,17 @@ long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *la
 	_cleanup_free_ struct scan *scan = malloc(sizeof(*scan));
 	__attribute__((cleanup(cleanup_closedir))) DIR *proc = NULL;
 	const struct dirent *entry;
-	char path[PATH_MAX];
+	_cleanup_close_ int fd =
+		crier_below_open(host_root ? host_root : "/", "/proc", O_RDONLY | O_DIRECTORY);
 
 	if (!scan)
 		return -ENOMEM;
-	snprintf(path, sizeof(path), "%s/proc", host_root && strcmp(host_root, "/") != 0 ? host_root : "");
-	proc = opendir(path);
+	if (fd < 0)
+		return fd;
+	proc = fdopendir(fd);
 	if (!proc)
 		return -errno;
+	take_fd(fd);
 	scan->layout = layout;
 	scan->fn = fn;
 	scan->ctx = ctx;
