@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
 from env import Env, belongs, only, same
-from harness.crier import Crier, run
+from harness.crier import Crier, binary, run
 from harness.lines import Line
 from harness.pod import MIB, Container
 
@@ -170,6 +171,34 @@ def test_ps_by_logs(env: Env) -> None:
     )  # fmt: skip
     row = only([line for line in done.stdout.decode().splitlines() if container.id[:12] in line], "ps of the container")
     assert "listed-by-logs" in row and "shop" in row and " app " in row, row
+
+
+def test_host_root(env: Env) -> None:
+    """A node seen at another place: its own links lead within it, and nothing there leads out of it."""
+    pod = env.pod("rooted")
+    pod.start("app", "run")
+    root = env.folder("host")
+    # In a mount namespace of its own: a root with /proc, cgroups and the node's folder, and links as /var/log may be one.
+    script = f"""set -e
+        mount --make-rprivate / && mount -t tmpfs none {root}
+        mkdir -p {root}/proc {root}/sys/fs/cgroup {root}/node {root}/var
+        mount --rbind /proc {root}/proc && mount --rbind /sys/fs/cgroup {root}/sys/fs/cgroup
+        mount --bind {env.node.folder} {root}/node
+        ln -s /node/log {root}/var/log && ln -s {env.node.state} {root}/outside && ln -s /proc/1/root{env.node.state} {root}/magic
+        exec "$@" """
+
+    def ps(*flags: str) -> str:
+        command = ["unshare", "-m", "sh", "-c", script, "sh", str(binary()), "ps", "--cri-socket=none", "--output=text"]
+        done = subprocess.run([*command, f"--host-root={root}", *flags], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return only([line for line in done.stdout.splitlines() if pod.containers[0].id[:12] in line], "ps of the container")
+
+    no_logs = ["--pod-logs-dir=", "--container-logs-dir="]
+    assert ps("--runtime-state-dir=/outside").split()[-1] == "log_directory"
+    assert ps("--runtime-state-dir=/node/state", *no_logs).split()[-1] == "oci_bundle"
+    for outside in ("/outside", "/magic", f"/..{env.node.state}"):
+        row = ps(f"--runtime-state-dir={outside}", *no_logs)
+        assert "rooted" not in row and row.split()[-1] == "cgroup_path", f"{outside}: {row}"
 
 
 # ---- files that lie ----
