@@ -59,7 +59,7 @@ static bool is_ordinary_process(const struct crier_event *event)
 	return (process->vpid | process->user_id) <= UINT32_MAX && process->pid &&
 	       process->pid < DIGITS_END && correlation->process.pid == process->pid && process->parent_pid &&
 	       process->parent_pid < DIGITS_END && correlation->parent.pid == process->parent_pid &&
-	       process->role == CRIER_ROLE_MEMBER && is_short(process->comm, COMM_MAX) &&
+	       process->role < CRIER_ROLE_COUNT && is_short(process->comm, COMM_MAX) &&
 	       correlation->incident == CRIER_UNKNOWN_U64 && !correlation->cause_count;
 }
 
@@ -247,7 +247,14 @@ static char *put_process(char *p, struct lean *lean)
 	}
 	p = LITERAL(p, ",\"user\":{\"id\":");
 	p = crier_digits_put(p, process->user_id);
-	return LITERAL(p, "}}");
+	*p++ = '}';
+	if (process->role && process->role != CRIER_ROLE_MEMBER) {
+		p = LITERAL(p, ",\"role\":\"");
+		p = put_word(p, crier_role_names[process->role]);
+		*p++ = '"';
+	}
+	*p++ = '}';
+	return p;
 }
 
 static char *put_actor(char *p, struct lean *lean)
