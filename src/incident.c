@@ -2,6 +2,7 @@
 #include "crier/incident.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 static bool same_process(struct crier_process_key a, struct crier_process_key b)
 {
@@ -77,10 +78,10 @@ struct crier_incident *crier_incident_find(struct crier_incidents *set,
 {
 	struct crier_incident *best = NULL;
 
-	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++) {
-		struct crier_incident *incident = &set->open[i];
+	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN && set->open[i]; i++) {
+		struct crier_incident *incident = set->open[i];
 
-		for (size_t k = 0; incident->id && k < incident->count; k++) {
+		for (size_t k = 0; k < incident->count; k++) {
 			if (!belongs(&incident->items[k], fact))
 				continue;
 			if (!best || incident->last_ns > best->last_ns)
@@ -103,14 +104,27 @@ static bool is_containers_story(const struct crier_incident *incident)
 	return false;
 }
 
-/* Does `a` make room before `b`? Free ones first, then workers' stories, then the oldest. */
+/* Does `a` make room before `b`? Workers' stories first, then the oldest. */
 static bool gives_way(const struct crier_incident *a, const struct crier_incident *b)
 {
-	if (!a->id || !b->id)
-		return !a->id;
 	if (is_containers_story(a) != is_containers_story(b))
 		return !is_containers_story(a);
 	return a->last_ns < b->last_ns;
+}
+
+/* Room for a new one; NULL: none is open, and there is no memory. */
+static struct crier_incident *make_room(struct crier_incidents *set)
+{
+	struct crier_incident *first = set->open[0];
+	size_t i;
+
+	for (i = 0; i < CRIER_INCIDENTS_OPEN && set->open[i]; i++)
+		if (gives_way(set->open[i], first))
+			first = set->open[i];
+	if (i == CRIER_INCIDENTS_OPEN)
+		return first;
+	set->open[i] = malloc(sizeof(*set->open[i]));
+	return set->open[i] ? set->open[i] : first;
 }
 
 struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t *counter,
@@ -120,16 +134,47 @@ struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t
 
 	if (incident)
 		return incident;
-	incident = &set->open[0];
-	for (size_t i = 1; i < CRIER_INCIDENTS_OPEN && incident->id; i++)
-		if (gives_way(&set->open[i], incident))
-			incident = &set->open[i];
-	*incident = (struct crier_incident){.id = ++*counter, .last_ns = fact->now_ns};
+	incident = make_room(set);
+	if (incident)
+		*incident = (struct crier_incident){.id = ++*counter, .last_ns = fact->now_ns};
 	return incident;
+}
+
+void crier_incidents_done(struct crier_incidents *set)
+{
+	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++)
+		free(set->open[i]);
+	*set = (struct crier_incidents){0};
+}
+
+static bool is_over(const struct crier_incident *incident, uint64_t now_ns)
+{
+	for (size_t k = 0; k < incident->count; k++)
+		if (age(now_ns, incident->items[k].fact.now_ns) <= window_of(&incident->items[k].fact))
+			return false;
+	return true;
+}
+
+bool crier_incidents_forget(struct crier_incidents *set, uint64_t now_ns)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++) {
+		struct crier_incident *incident = set->open[i];
+
+		set->open[i] = NULL;
+		if (!incident || is_over(incident, now_ns))
+			free(incident);
+		else
+			set->open[kept++] = incident;
+	}
+	return kept != 0;
 }
 
 void crier_incident_add(struct crier_incident *incident, const struct crier_incident_fact *fact, uint64_t seq)
 {
+	if (!incident)
+		return;
 	/* When full the latest item makes room: how it began and how it ended matter most. */
 	size_t slot = incident->count < CRIER_TIMELINE_MAX ? incident->count++ : CRIER_TIMELINE_MAX - 1;
 
@@ -172,6 +217,8 @@ static enum crier_basis basis_of(const struct crier_incident_fact *then,
 void crier_incident_explain(const struct crier_incident *incident, const struct crier_incident_fact *fact,
 			    struct crier_correlation *correlation)
 {
+	if (!incident)
+		return;
 	correlation->incident = incident->id;
 	/* newest first: the nearest cause leads */
 	for (size_t k = incident->count; k-- > 0 && correlation->cause_count < CRIER_CAUSES_MAX;) {
@@ -193,11 +240,11 @@ void crier_incident_explain(const struct crier_incident *incident, const struct 
 size_t crier_incident_timeline(const struct crier_incident *incident, uint64_t unix_offset_ns,
 			       struct crier_timeline_item ret_items[CRIER_TIMELINE_MAX])
 {
-	for (size_t k = 0; k < incident->count; k++)
+	for (size_t k = 0; incident && k < incident->count; k++)
 		ret_items[k] = (struct crier_timeline_item){
 			.seq = incident->items[k].seq,
 			.type = (uint8_t)incident->items[k].fact.type,
 			.ts = incident->items[k].fact.now_ns + unix_offset_ns,
 		};
-	return incident->count;
+	return incident ? incident->count : 0;
 }

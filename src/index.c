@@ -180,6 +180,8 @@ void crier_index_container_bury(struct crier_index *index, struct crier_containe
 		drop(index, container_entry_of(crier_container_of(oldest, struct crier_container, by_age)));
 		index->counts.tombstones_evicted++;
 	}
+	free(container->fragment); /* the dead rarely have lines of their own */
+	container->fragment = NULL;
 	entry->is_tombstone = true;
 	entry->buried_ns = now_ns;
 	crier_list_remove(&container->by_age);

@@ -42,20 +42,27 @@ struct crier_incident_item {
 };
 
 struct crier_incident {
-	uint64_t id; /* 0 = free */
+	uint64_t id;
 	uint64_t last_ns;
 	uint32_t victims;
 	uint8_t count;
 	struct crier_incident_item items[CRIER_TIMELINE_MAX];
 };
 
+/* Most containers never die: what they need of an incident is allocated with the first fact. All zero: none is open. */
 struct crier_incidents {
-	struct crier_incident open[CRIER_INCIDENTS_OPEN];
+	struct crier_incident *open[CRIER_INCIDENTS_OPEN]; /* owned; the free ones, NULL, come last */
 };
 
+/** Give back all of them; the set is empty and usable again. */
+void crier_incidents_done(struct crier_incidents *set);
+
+/** Give back those whose every window has passed: no later fact can belong to them. @return whether some are left */
+bool crier_incidents_forget(struct crier_incidents *set, uint64_t now_ns);
+
 /**
- * The incident a fact belongs to, opened with ++*counter when none fits. An incident whose every window has passed is
- * forgotten. @return never NULL; valid until the next call on this set
+ * The incident a fact belongs to, opened with ++*counter when none fits; in a full set the oldest gives way.
+ * @return valid until the next call on this set; NULL: out of memory, the line goes without one (explain and add take NULL)
  */
 struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t *counter,
 					   const struct crier_incident_fact *fact);

@@ -231,18 +231,28 @@ static uint8_t severity_of(const struct crier_container *container, const struct
 void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life)
 {
 	const struct crier_container *container = life->container;
+	struct crier_slot_death death = {
+		.cause = life->last.cause,
+		.exit_code = life->last.exit_code,
+		.incident = life->last.incident,
+		.seq = life->last.seq,
+		.died_ns = life->last.died_ns,
+		.exited_at = life->last.exited_at,
+	};
 
 	life->slot_pending = !container->pod || !container->pod->uid[0] || !container->name.len;
-	if (!life->slot_pending)
-		(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name,
-					   &life->last);
+	if (life->slot_pending)
+		return;
+	memcpy(death.container_id, container->id, sizeof(death.container_id));
+	(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &death);
 }
 
 static void remember(struct crier_pipeline *p, struct crier_life *life, const struct crier_data_exited *data,
 		     uint64_t incident, uint64_t seq)
 {
 	struct crier_container *container = life->container;
-	struct crier_slot_death death = {
+
+	life->last = (struct crier_last_death){
 		.cause = data->cause,
 		.exit_code = data->exit_code,
 		.incident = incident,
@@ -250,11 +260,8 @@ static void remember(struct crier_pipeline *p, struct crier_life *life, const st
 		.died_ns = life->death.boottime_ns,
 		.exited_at = life->death.boottime_ns + p->emit.unix_offset_ns,
 	};
-
 	if (data->observed == CRIER_OBSERVED_AFTER_THE_FACT && container->finished_at_ns != CRIER_UNKNOWN_U64)
-		death.exited_at = container->finished_at_ns;
-	memcpy(death.container_id, container->id, sizeof(death.container_id));
-	life->last = death;
+		life->last.exited_at = container->finished_at_ns;
 	crier_death_set_slot(p, life);
 	memcpy(p->exited[p->exited_count++ % EXITED_TOLD_MAX], container->id, CRIER_ID_MAX);
 }
@@ -295,7 +302,7 @@ static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_o
 	uint64_t seq = crier_output(p, &event, CRIER_CLASS_CRITICAL, true);
 
 	crier_incident_add(incident, &fact, seq);
-	remember(p, life, &data, incident->id, seq);
+	remember(p, life, &data, incident ? incident->id : CRIER_UNKNOWN_U64, seq);
 }
 
 void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)

@@ -38,6 +38,13 @@ struct crier_death {
 	bool from_runtime; /* only the runtime told: it happened at its finished_at */
 };
 
+/* What its slot remembers of its death, once told. */
+struct crier_last_death {
+	uint64_t incident, seq, died_ns, exited_at;
+	int64_t exit_code;
+	uint8_t cause;
+};
+
 /* A stop asked for from outside: the first signal and the last. */
 struct crier_stop_seen {
 	uint64_t first_ns, last_ns;
@@ -59,17 +66,20 @@ enum crier_ask_state {
 	ASK_MISSING,  /* the last answer was no answer */
 };
 
-/* The pipeline's part of a container: container->life. */
+/* The pipeline's part of a container: container->life. What every event looks at comes first, together. */
 struct crier_life {
+	uint64_t key;		/* hold queue */
+	uint64_t hold_until_ns; /* 0 = settled: events go straight on */
+	bool preexisting;	/* there before crier looked: a snapshot, not created and started */
+	struct crier_incidents incidents;
+
 	struct crier_container *container;
 	struct crier_cgroup *cgroup; /* its own directory; NULL: known from the runtime only, or gone */
 	struct crier_list busy;	     /* linked while due_ns is set */
 	struct crier_list asked;     /* linked while ask is WAITING */
 	uint64_t due_ns;
-	uint64_t key; /* hold queue */
 
 	/* waiting for metadata */
-	uint64_t hold_until_ns; /* 0 = settled: events go straight on */
 	uint64_t asked_ns, next_ask_ns;
 	uint64_t next_look_ns; /* at the node's files; 0 = they will not say more */
 	uint64_t snapshot_ns;  /* the snapshot waits for the runtime's answer until then; its events do not */
@@ -86,7 +96,6 @@ struct crier_life {
 	uint8_t missing;	 /* enum crier_meta_status of the last MISSING */
 
 	/* what was told */
-	bool preexisting; /* there before crier looked: a snapshot, not created and started */
 	bool want_snapshot;
 	bool started_told, exited_told, removed_told;
 	bool cri_known;	     /* the runtime named it at least once */
@@ -97,7 +106,6 @@ struct crier_life {
 	bool init_oom;	   /* init was among the victims of an OOM kill */
 	bool slot_pending; /* it died without a name: its slot is set once it has one */
 
-	struct crier_incidents incidents;
 	struct crier_stop_seen stop;
 	struct crier_death death;
 	uint64_t dying_until_ns; /* 0 = not dying */
@@ -110,7 +118,7 @@ struct crier_life {
 	struct crier_unmended unmended;
 	uint32_t strangers; /* of mend.c: cgroups of this container whose lines left before they were known */
 
-	struct crier_slot_death last; /* of its own death, once told */
+	struct crier_last_death last;
 };
 
 struct crier_account {

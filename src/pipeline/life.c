@@ -94,6 +94,7 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	crier_list_remove(&life->busy);
 	crier_list_remove(&life->asked);
 	container->life = NULL;
+	crier_incidents_done(&life->incidents);
 	free(life);
 }
 
@@ -108,8 +109,12 @@ void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *int
 /* The end of everything: no line is made any more. */
 bool crier_life_free(void *ctx, struct crier_container *container)
 {
+	struct crier_life *life = container->life;
+
 	(void)ctx;
-	free(container->life);
+	if (life)
+		crier_incidents_done(&life->incidents);
+	free(life);
 	container->life = NULL;
 	return true;
 }

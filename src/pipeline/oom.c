@@ -317,7 +317,7 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	fill_victim(&data, oom);
 	fill_limit(p, &data, oom, &verdict, &subject, path, sizeof(path));
 	if (is_seen)
-		data.victim_index = incident->victims + 1;
+		data.victim_index = incident ? incident->victims + 1 : 1;
 	else
 		data.kills = oom->kills;
 	data.group_kill = group != NULL;

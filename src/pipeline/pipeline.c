@@ -180,6 +180,7 @@ void crier_pipeline_free(struct crier_pipeline *p)
 	crier_hold_free(p->hold);
 	crier_filter_free(p->filter);
 	crier_mend_free(p->strangers);
+	crier_incidents_done(&p->node_incidents);
 	if (p->reloaded) {
 		crier_config_done(p->reloaded);
 		free(p->reloaded);
@@ -200,12 +201,17 @@ static bool snapshot_one(void *ctx, struct crier_container *container)
 	return true;
 }
 
-/* Dead, its cgroup gone, and no runtime that will say when it forgets it: nothing more is heard of it. */
-static bool bury_unlisted(void *ctx, struct crier_container *container)
+/*
+ * Incidents that are over are forgotten. And who is dead, its cgroup gone, with no runtime that will say when it forgets
+ * it, is buried: nothing more is heard of it.
+ */
+static bool tidy_one(void *ctx, struct crier_container *container)
 {
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
+	if (life)
+		(void)crier_incidents_forget(&life->incidents, p->now_ns);
 	if (!p->cri_up && life && life->exited_told && !life->cgroup && !life->removed_told &&
 	    !crier_index_is_tombstone(container) &&
 	    p->now_ns - container->died_ns >= p->config->tombstone_age_ms * MS_NS)
@@ -218,7 +224,8 @@ static void expire(struct crier_pipeline *p)
 	uint64_t age = crier_max(p->config->tombstone_age_ms * MS_NS, CGROUP_GRACE_NS);
 
 	p->is_expiring = true;
-	crier_index_each(p->index, bury_unlisted, p);
+	crier_index_each(p->index, tidy_one, p);
+	(void)crier_incidents_forget(&p->node_incidents, p->now_ns);
 	crier_cgroup_expire(p->cgroups, p->now_ns, age, forget_cgroup, p);
 	crier_index_expire(p->index, p->now_ns);
 	crier_mend_expire(p, age);

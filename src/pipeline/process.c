@@ -335,11 +335,9 @@ static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d
 				   : crier_incident_find(&life->incidents, &fact);
 	else if (exit->flags & CRIER_EXIT_OOM)
 		incident = crier_incident_find(&p->node_incidents, &fact);
-	if (incident)
-		crier_incident_explain(incident, &fact, &event.correlation);
+	crier_incident_explain(incident, &fact, &event.correlation);
 	seq = crier_output(p, &event, d->header->ring, false);
-	if (incident)
-		crier_incident_add(incident, &fact, seq);
+	crier_incident_add(incident, &fact, seq);
 	if (is_init)
 		init_ended(p, life, exit);
 	else if (exit->task.flags & CRIER_TASK_KNOWN_INIT) /* it ended outside of its container's cgroup */
@@ -431,11 +429,9 @@ static void process_signal(struct crier_pipeline *p, const struct crier_decoded 
 		note_stop(life, d);
 	if (life && (data.fatal || is_stop) && subject->container->phase < CRIER_PHASE_CONTAINER_EXITED)
 		incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
-	if (incident)
-		crier_incident_explain(incident, &fact, &event.correlation);
+	crier_incident_explain(incident, &fact, &event.correlation);
 	seq = crier_output(p, &event, d->header->ring, false);
-	if (incident)
-		crier_incident_add(incident, &fact, seq);
+	crier_incident_add(incident, &fact, seq);
 }
 
 /* ---- cgroup lifecycle ---- */

@@ -7,6 +7,9 @@
 #define S 1000000000ULL
 
 static const struct crier_process_key init_key = {10, 100};
+/* A set that is given back at the end of its block. */
+#define _incidents_ __attribute__((cleanup(crier_incidents_done))) struct crier_incidents
+
 static const struct crier_process_key worker = {11, 110};
 static const struct crier_process_key other = {12, 120};
 
@@ -27,7 +30,7 @@ static uint64_t add(struct crier_incidents *set, uint64_t *counter, struct crier
 
 static void an_oom_chain_is_one_incident(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	struct crier_correlation correlation = {0};
 	struct crier_incident_fact f;
 	uint64_t counter = 0;
@@ -70,7 +73,7 @@ static void pressure_explains_an_oom_within_its_window_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		struct crier_incidents set = {0};
+		_incidents_ set = {0};
 		struct crier_correlation correlation = {0};
 		uint64_t counter = 0;
 		struct crier_incident_fact f =
@@ -92,7 +95,7 @@ static void pressure_explains_an_oom_within_its_window_only(void **state)
 
 static void two_crashing_workers_are_two_incidents(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	uint64_t counter = 0;
 	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_SIGNAL, worker, 1 * S);
 
@@ -115,7 +118,7 @@ static void two_crashing_workers_are_two_incidents(void **state)
 
 static void victims_of_one_kill_share_it(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	uint64_t counter = 0;
 	struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
 
@@ -143,7 +146,7 @@ static void a_group_kill_is_one_incident_though_each_signal_comes_first(void **s
 
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		struct crier_incidents set = {0};
+		_incidents_ set = {0};
 		uint64_t counter = 0;
 		struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
 
@@ -162,7 +165,7 @@ static void a_group_kill_is_one_incident_though_each_signal_comes_first(void **s
 
 static void a_pid_used_again_is_another_process(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	uint64_t counter = 0;
 	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_SIGNAL, worker, 1 * S);
 
@@ -177,7 +180,7 @@ static void a_pid_used_again_is_another_process(void **state)
 
 static void a_stop_reaches_to_the_exit_minutes_later(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	struct crier_correlation correlation = {0};
 	uint64_t counter = 0;
 	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_SIGNAL, init_key, 1 * S);
@@ -209,7 +212,7 @@ static void init_outliving_a_child_by_long_is_a_death_of_its_own(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
-		struct crier_incidents set = {0};
+		_incidents_ set = {0};
 		uint64_t counter = 0;
 		struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
 		uint64_t first = add(&set, &counter, f, 1);
@@ -221,7 +224,7 @@ static void init_outliving_a_child_by_long_is_a_death_of_its_own(void **state)
 
 static void many_open_incidents_forget_the_oldest(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	uint64_t counter = 0;
 
 	(void)state;
@@ -242,7 +245,7 @@ static void many_open_incidents_forget_the_oldest(void **state)
 
 static void a_filtered_cause_is_named_as_such(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	struct crier_correlation correlation = {0};
 	uint64_t counter = 0;
 	struct crier_incident_fact f = fact(CRIER_TYPE_CONTAINER_OOM, worker, 1 * S);
@@ -257,7 +260,7 @@ static void a_filtered_cause_is_named_as_such(void **state)
 
 static void a_long_story_keeps_its_beginning_and_its_end(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	struct crier_timeline_item items[CRIER_TIMELINE_MAX];
 	uint64_t counter = 0;
 
@@ -271,6 +274,45 @@ static void a_long_story_keeps_its_beginning_and_its_end(void **state)
 	assert_int_equal(items[0].seq, 0);
 	assert_int_equal(items[0].ts, 1 * S + 5);
 	assert_int_equal(items[CRIER_TIMELINE_MAX - 1].seq, 19);
+}
+
+static void what_is_over_is_given_back(void **state)
+{
+	_incidents_ set = {0};
+	uint64_t counter = 0;
+	struct crier_incident_fact crash = fact(CRIER_TYPE_PROCESS_EXIT, worker, 10 * S);
+	struct crier_incident_fact stop = fact(CRIER_TYPE_PROCESS_SIGNAL, init_key, 11 * S);
+
+	(void)state;
+	assert_false(crier_incidents_forget(&set, 10 * S));
+	stop.signal = 15;
+	stop.is_stop = true;
+	add(&set, &counter, crash, 1);
+	uint64_t stopped = add(&set, &counter, stop, 2);
+
+	assert_true(crier_incidents_forget(&set, 15 * S)); /* the crash's window ends here, nothing is over */
+	assert_non_null(set.open[1]);
+	assert_true(crier_incidents_forget(&set, 15 * S + 1));
+	assert_null(set.open[1]); /* the crash went, the stop moved up */
+	assert_int_equal(set.open[0]->id, stopped);
+	crash.now_ns = 16 * S; /* the same process again: its incident is not there to join */
+	assert_int_equal(add(&set, &counter, crash, 3), 3);
+	assert_false(crier_incidents_forget(&set, 11 * S + CRIER_INCIDENT_STOP_WINDOW_NS + 1));
+	assert_null(set.open[0]);
+}
+
+/* Where there was no memory for an incident the line goes without one. */
+static void none_is_harmless(void **state)
+{
+	struct crier_correlation correlation = {.incident = CRIER_UNKNOWN_U64};
+	struct crier_timeline_item items[CRIER_TIMELINE_MAX];
+	struct crier_incident_fact f = fact(CRIER_TYPE_PROCESS_EXIT, worker, 10 * S);
+
+	(void)state;
+	crier_incident_explain(NULL, &f, &correlation);
+	crier_incident_add(NULL, &f, 1);
+	assert_int_equal(crier_incident_timeline(NULL, 0, items), 0);
+	assert_int_equal(correlation.incident, CRIER_UNKNOWN_U64);
 }
 
 int main(void)
@@ -287,6 +329,8 @@ int main(void)
 		cmocka_unit_test(many_open_incidents_forget_the_oldest),
 		cmocka_unit_test(a_filtered_cause_is_named_as_such),
 		cmocka_unit_test(a_long_story_keeps_its_beginning_and_its_end),
+		cmocka_unit_test(what_is_over_is_given_back),
+		cmocka_unit_test(none_is_harmless),
 	};
 
 	return cmocka_run_group_tests_name("incident", tests, NULL, NULL);
