@@ -209,6 +209,8 @@ void crier_cgroup_table_free(struct crier_cgroup_table *table);
 
 /** Open addressing by id: 3-30 ns. Entries do not move; a pointer lives until expire drops it. */
 struct crier_cgroup *crier_cgroup_get(const struct crier_cgroup_table *table, uint64_t id);
+/** Fetch into the cache what crier_cgroup_get of this id will look at first. */
+void crier_cgroup_prefetch(const struct crier_cgroup_table *table, uint64_t id);
 /** By id in the memory hierarchy (second table). */
 struct crier_cgroup *crier_cgroup_get_by_memory(const struct crier_cgroup_table *table, uint64_t memory_id);
 /** By path in the primary hierarchy: living ones only; slow path, a second hash. */

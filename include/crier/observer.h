@@ -51,7 +51,7 @@ size_t crier_observer_fds(const struct crier_observer *observer, int ret_fds[CRI
 uint64_t crier_observer_deadline(const struct crier_observer *observer);
 /** @return records handed over; the fallback's after the kernel's */
 size_t crier_observer_drain(struct crier_observer *observer, uint64_t now_ns, size_t max_records,
-			    crier_probe_record_fn fn, void *ctx);
+			    crier_probe_batch_fn fn, void *ctx);
 /** See crier_probe_arm. */
 bool crier_observer_arm(struct crier_observer *observer);
 /** The shared knobs; NULL without kernel programs. */

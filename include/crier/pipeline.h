@@ -45,6 +45,14 @@ void crier_pipeline_free(struct crier_pipeline *pipeline);
 void crier_pipeline_feed(struct crier_pipeline *pipeline, enum crier_input_type type, uint64_t now_ns,
 			 const void *bytes, size_t len);
 
+/**
+ * Feed kernel records that came together: the same as one CRIER_INPUT_RECORD after the other, and quicker where there are
+ * thousands of containers, since what a record will touch is fetched while those before it are at work.
+ * @param records  each 8-byte aligned, borrowed for the call
+ */
+void crier_pipeline_feed_records(struct crier_pipeline *pipeline, uint64_t now_ns,
+				 const struct crier_slice *records, size_t count);
+
 /** Boottime of the next thing that must happen; UINT64_MAX when nothing is due. The loop sets its timer and feeds TICK. */
 uint64_t crier_pipeline_deadline(const struct crier_pipeline *pipeline);
 

@@ -12,6 +12,7 @@
 
 #include "crier/base/cleanup.h"
 #include "crier/base/err.h"
+#include "crier/base/str.h"
 #include "crier/wire.h"
 
 struct crier_probe;
@@ -125,11 +126,15 @@ int crier_probe_ring_fd(const struct crier_probe *probe, enum crier_wire_class r
  */
 typedef void (*crier_probe_record_fn)(void *ctx, const void *bytes, size_t len);
 
+/** Some records, at most CRIER_PROBE_BATCH, in order; each as above. */
+typedef void (*crier_probe_batch_fn)(void *ctx, const struct crier_slice *records, size_t count);
+#define CRIER_PROBE_BATCH 64
+
 /**
  * One turn: take both producer positions, hand over every record up to there, the two rings merged by
- * time, then free the space. At most `max_records`. @return records handed over.
+ * time; the space of a batch is free when `fn` returns. At most `max_records`. @return records handed over.
  */
-size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_probe_record_fn fn, void *ctx);
+size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_probe_batch_fn fn, void *ctx);
 
 /**
  * Before sleeping: set `armed`, then look at both rings once more.

@@ -73,6 +73,19 @@ void crier_agent_record(void *ctx, const void *bytes, size_t len)
 	feed_at(agent, CRIER_INPUT_RECORD, agent->turn_ns, bytes, len); /* one clock reading serves a turn */
 }
 
+/* A recording keeps what a record made the pipeline ask right behind it: one by one then. */
+static void feed_records(void *ctx, const struct crier_slice *records, size_t count)
+{
+	struct crier_agent *agent = ctx;
+
+	if (!agent->recording) {
+		crier_pipeline_feed_records(agent->pipeline, agent->turn_ns, records, count);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		crier_agent_record(agent, records[i].ptr, records[i].len);
+}
+
 /* ---- one turn ---- */
 
 static void feed_room(struct crier_agent *agent)
@@ -147,8 +160,8 @@ static bool turn(struct crier_agent *agent, bool *ret_more)
 	feed_room(agent);
 	agent->turn_ns = crier_agent_now();
 
-	size_t records = crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS,
-					      crier_agent_record, agent);
+	size_t records =
+		crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS, feed_records, agent);
 	size_t mails = feed_mails(agent);
 	uint64_t now_ns = crier_agent_now();
 
@@ -369,7 +382,7 @@ static void finish(struct crier_agent *agent)
 	for (int i = 0; i < STOP_DRAIN_TURNS; i++) {
 		feed_room(agent);
 		agent->turn_ns = crier_agent_now();
-		if (crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS, crier_agent_record,
+		if (crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS, feed_records,
 					 agent) == 0)
 			break;
 	}

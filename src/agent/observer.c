@@ -222,13 +222,27 @@ uint64_t crier_observer_deadline(const struct crier_observer *observer)
 	return observer->fallback ? crier_fallback_deadline(observer->fallback) : UINT64_MAX;
 }
 
+struct taker {
+	crier_probe_batch_fn fn;
+	void *ctx;
+};
+
+/* The fallback has few records, and tells them one by one. */
+static void take_one(void *ctx, const void *bytes, size_t len)
+{
+	const struct taker *taker = ctx;
+
+	taker->fn(taker->ctx, &(struct crier_slice){bytes, len}, 1);
+}
+
 size_t crier_observer_drain(struct crier_observer *observer, uint64_t now_ns, size_t max_records,
-			    crier_probe_record_fn fn, void *ctx)
+			    crier_probe_batch_fn fn, void *ctx)
 {
 	size_t count = observer->probe ? crier_probe_drain(observer->probe, max_records, fn, ctx) : 0;
 
 	if (observer->fallback)
-		count += crier_fallback_drain(observer->fallback, now_ns, max_records, fn, ctx);
+		count += crier_fallback_drain(observer->fallback, now_ns, max_records, take_one,
+					      &(struct taker){fn, ctx});
 	return count;
 }
 

@@ -79,6 +79,11 @@ void crier_cgroup_table_on_evict(struct crier_cgroup_table *table, crier_cgroup_
 	table->on_evict_ctx = ctx;
 }
 
+void crier_cgroup_prefetch(const struct crier_cgroup_table *table, uint64_t id)
+{
+	crier_map_prefetch(&table->by_id, crier_hash_u64(id));
+}
+
 struct crier_cgroup *crier_cgroup_get(const struct crier_cgroup_table *table, uint64_t id)
 {
 	const struct crier_map_slot *slot = crier_map_first(&table->by_id, crier_hash_u64(id));

@@ -253,6 +253,7 @@ static inline const char *crier_host_root(const struct crier_pipeline *p)
 
 /* arrive.c */
 void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len);
+void crier_arrive_records(struct crier_pipeline *p, const struct crier_slice *records, size_t count);
 void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_id, struct crier_slice path);
 /** A directory found by other means than its birth: what lives in it was there before. NULL: no room, counted there. */
 struct crier_cgroup *crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path);

@@ -439,6 +439,13 @@ void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, u
 	}
 }
 
+void crier_pipeline_feed_records(struct crier_pipeline *p, uint64_t now_ns, const struct crier_slice *records,
+				 size_t count)
+{
+	p->now_ns = now_ns;
+	crier_arrive_records(p, records, count);
+}
+
 uint64_t crier_pipeline_last_seq(const struct crier_pipeline *p)
 {
 	return p->seq;

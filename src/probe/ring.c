@@ -111,30 +111,48 @@ static size_t used_length(const void *bytes, size_t len)
 	return header->length;
 }
 
-size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_probe_record_fn fn, void *ctx)
+/* The ring whose next record is the older one; -1 = there is none. */
+static int older(const void *const heads[CRIER_CLASS_COUNT], const size_t lengths[CRIER_CLASS_COUNT])
+{
+	const void *bulk = heads[CRIER_CLASS_BULK], *critical = heads[CRIER_CLASS_CRITICAL];
+
+	if (!bulk || !critical)
+		return bulk ? CRIER_CLASS_BULK : critical ? CRIER_CLASS_CRITICAL : -1;
+	return record_time(bulk, lengths[CRIER_CLASS_BULK]) <
+			       record_time(critical, lengths[CRIER_CLASS_CRITICAL])
+		       ? CRIER_CLASS_BULK
+		       : CRIER_CLASS_CRITICAL;
+}
+
+size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_probe_batch_fn fn, void *ctx)
 {
 	const void *heads[CRIER_CLASS_COUNT];
-	size_t lengths[CRIER_CLASS_COUNT] = {0}, count = 0;
+	size_t lengths[CRIER_CLASS_COUNT] = {0}, total = 0, count;
+	struct crier_slice batch[CRIER_PROBE_BATCH];
 
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		probe->rings[i].limit = producer_position(&probe->rings[i]);
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		heads[i] = ring_head(&probe->rings[i], &lengths[i]);
-	while (count < max_records && (heads[CRIER_CLASS_BULK] || heads[CRIER_CLASS_CRITICAL])) {
-		int next = heads[CRIER_CLASS_CRITICAL] ? CRIER_CLASS_CRITICAL : CRIER_CLASS_BULK;
+	do {
+		int next;
 
-		if (heads[CRIER_CLASS_BULK] && heads[CRIER_CLASS_CRITICAL] &&
-		    record_time(heads[CRIER_CLASS_BULK], lengths[CRIER_CLASS_BULK]) <
-			    record_time(heads[CRIER_CLASS_CRITICAL], lengths[CRIER_CLASS_CRITICAL]))
-			next = CRIER_CLASS_BULK;
-		fn(ctx, heads[next], used_length(heads[next], lengths[next]));
-		count++;
-		ring_advance(&probe->rings[next]);
-		heads[next] = ring_head(&probe->rings[next], &lengths[next]);
-	}
-	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
-		__atomic_store_n(probe->rings[i].consumer, probe->rings[i].position, __ATOMIC_RELEASE);
-	return count;
+		for (count = 0; count < CRIER_PROBE_BATCH && total < max_records; count++, total++) {
+			next = older(heads, lengths);
+			if (next < 0)
+				break;
+			batch[count] =
+				(struct crier_slice){heads[next], used_length(heads[next], lengths[next])};
+			ring_advance(&probe->rings[next]);
+			heads[next] = ring_head(&probe->rings[next], &lengths[next]);
+		}
+		if (count)
+			fn(ctx, batch, count);
+		for (int i = 0; i < CRIER_CLASS_COUNT; i++)
+			__atomic_store_n(probe->rings[i].consumer, probe->rings[i].position,
+					 __ATOMIC_RELEASE);
+	} while (count == CRIER_PROBE_BATCH);
+	return total;
 }
 
 bool crier_probe_arm(struct crier_probe *probe)

@@ -180,9 +180,8 @@ static unsigned own_event(const struct self_test *test, const void *bytes, size_
 	return CRIER_PROBE_EVENT_COUNT;
 }
 
-static void take_record(void *ctx, const void *bytes, size_t len)
+static void take_record(struct self_test *test, const void *bytes, size_t len)
 {
-	struct self_test *test = ctx;
 	const struct crier_wire_header *header = bytes;
 	unsigned event;
 
@@ -198,6 +197,12 @@ static void take_record(void *ctx, const void *bytes, size_t len)
 		test->proof[event].fired = true;
 	if (header->type >= CRIER_WIRE_EXEC && header->ring < CRIER_CLASS_COUNT)
 		test->kept.count[header->ring]++;
+}
+
+static void take_records(void *ctx, const struct crier_slice *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		take_record(ctx, records[i].ptr, records[i].len);
 }
 
 static bool is_proven(const struct self_test *test, const struct crier_event_report *report)
@@ -251,7 +256,7 @@ static void collect(struct crier_probe *probe, struct self_test *test)
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		fds[i] = (struct pollfd){.fd = probe->ring_fds[i], .events = POLLIN};
 	do {
-		while (crier_probe_drain(probe, SIZE_MAX, take_record, test) > 0)
+		while (crier_probe_drain(probe, SIZE_MAX, take_records, test) > 0)
 			;
 		if (is_proven(test, probe->choice.report))
 			return;

@@ -257,11 +257,10 @@ void setup_close(void)
 
 /* records */
 
-static void take_record(void *ctx, const void *bytes, size_t len)
+static void take_record(const void *bytes, size_t len)
 {
 	const struct crier_wire_header *header = bytes;
 
-	(void)ctx;
 	CHECK(len >= sizeof(*header) && len % 8 == 0 && len <= CRIER_WIRE_RECORD_MAX, "length %zu", len);
 	CHECK(((uintptr_t)bytes & 7) == 0, "a record is not aligned");
 	CHECK_EQ(header->length, len);
@@ -274,9 +273,17 @@ static void take_record(void *ctx, const void *bytes, size_t len)
 	store_used += len;
 }
 
+static void take_records(void *ctx, const struct crier_slice *batch, size_t count)
+{
+	(void)ctx;
+	CHECK(count > 0 && count <= CRIER_PROBE_BATCH, "a batch of %zu", count);
+	for (size_t i = 0; i < count; i++)
+		take_record(batch[i].ptr, batch[i].len);
+}
+
 void records_drain(void)
 {
-	while (crier_probe_drain(probe, 1u << 20, take_record, NULL) > 0)
+	while (crier_probe_drain(probe, 1u << 20, take_records, NULL) > 0)
 		;
 }
 

@@ -247,11 +247,10 @@ struct drained {
 	size_t count;
 };
 
-static void count_record(void *ctx, const void *bytes, size_t len)
+static void count_records(void *ctx, const struct crier_slice *batch, size_t count)
 {
-	(void)bytes;
-	(void)len;
-	((struct drained *)ctx)->count++;
+	(void)batch;
+	((struct drained *)ctx)->count += count;
 }
 
 static void drain_in_parts(void)
@@ -265,7 +264,7 @@ static void drain_in_parts(void)
 	sleep_ms(20);
 	expected = counters_now()->submitted[CRIER_CLASS_BULK] +
 		   counters_now()->submitted[CRIER_CLASS_CRITICAL] + counters_now()->control_submitted;
-	while (crier_probe_drain(probe, 7, count_record, &drained) == 7)
+	while (crier_probe_drain(probe, 7, count_records, &drained) == 7)
 		;
 	CHECK_EQ(drained.count, expected);
 }
