@@ -32,18 +32,38 @@ def _wait_known(agent: Agent, count: int) -> None:
             raise rig.Broken(f"bench: footprint: {known} of {count} containers were told")
 
 
-def _memory_rows(name: str, found: list[rig.Memory], threads: list[int], runs: int) -> list[dict[str, Any]]:
+KINDS = ("rss", "anonymous", "file", "ring")
+
+
+def _memory_rows(name: str, found: list[rig.Memory], threads: list[int], beside: list[dict[str, float]]) -> list[dict[str, Any]]:
+    runs = len(found)
     rows = []
-    for kind in ("rss", "anonymous", "file", "ring"):
-        rows.append(row(f"memory.{name}.{kind}", median([getattr(each, kind) for each in found]) / KIB, "KiB", runs=runs))
+    for kind in KINDS:
+        least = min((each[kind] for each in beside), default=None)
+        peer = least / KIB if least is not None and kind in ("rss", "anonymous") else None
+        rows.append(row(f"memory.{name}.{kind}", median([getattr(each, kind) for each in found]) / KIB, "KiB", peer=peer, runs=runs))
     rows.append(row(f"memory.{name}.threads", median(threads), "threads", runs=runs))
     return rows
+
+
+def _peers_memory(settings: Settings) -> dict[str, dict[str, float]]:
+    """Of peers that run and tell: name -> kind -> bytes."""
+    found: dict[str, dict[str, float]] = {}
+    for peer in peers.found(settings):
+        samples = []
+        for _ in range(1 if settings.quick else settings.runs):
+            with peer.start(settings) as agent:
+                samples.append(agent.memory())
+                agent.stop()
+        found[peer.name] = {kind: median([getattr(each, kind) for each in samples]) for kind in KINDS}
+    return found
 
 
 def memory_rows(settings: Settings) -> list[dict[str, Any]]:
     """With containers that the runtime names. The default profile, as it is deployed."""
     rows: list[dict[str, Any]] = []
     rss: dict[int, float] = {}
+    others = _peers_memory(settings)
     for count in (0, 10, 100) if settings.quick else (0, 10, 250, 10_000):
         found, threads = [], []
         with Place(count) as place:
@@ -53,10 +73,12 @@ def memory_rows(settings: Settings) -> list[dict[str, Any]]:
                     found.append(agent.memory())
                     threads.append(len(list(Path(f"/proc/{agent.pid}/task").iterdir())))
                     agent.stop()
-        rows += _memory_rows(str(count), found, threads, len(found))
+        rows += _memory_rows(str(count), found, threads, list(others.values()) if count == 10 else [])
         rss[count] = median([each.rss for each in found])
     most = max(rss)
     rows.append(row("memory.each_container", (rss[most] - rss[10]) / (most - 10), "bytes"))
+    for name, kinds in others.items():
+        rows += [row(f"memory.{name}.{kind}", kinds[kind] / KIB, "KiB", runs=1 if settings.quick else settings.runs) for kind in ("rss", "anonymous")]
     return rows
 
 
@@ -66,18 +88,21 @@ def churn_rows(settings: Settings) -> list[dict[str, Any]]:
     with Place(10) as place, rig.crier(settings, place, "default") as agent:
         _wait_known(agent, 10)
         before = agent.memory()
+        spent = agent.cpu_ns()
         folders = [str(place.primary.path(runtime.pod_cgroup(runtime.CHURN)))]
         done = load(settings.programs, "churn", runtime.CHURN + 1, count, rate, *folders)
         agent.settle(1, 60)
-        tally = agent.tally()
-        told = tally["types"].get("container.exited", 0)
-        if told < count:
-            raise rig.Broken(f"bench: churn: {count} containers made {told} lines of their end")
-        after = agent.memory()
+        after, spent = agent.memory(), agent.cpu_ns() - spent
+        told = agent.tally()["types"]
+        for kind in ("created", "started", "exited"):
+            # others' containers are told too, so more is no error
+            if told.get(f"container.{kind}", 0) < count:
+                raise rig.Broken(f"bench: churn: {count} containers made {told.get(f'container.{kind}', 0)} lines of container.{kind}")
         rig.check_sums(agent.stop()["stop"])
     return [
         row("churn.rss", after.rss / KIB, "KiB", floor=before.rss / KIB),
         row("churn.anonymous", after.anonymous / KIB, "KiB", floor=before.anonymous / KIB),
+        row("churn.cpu_per_container", spent / count / 1000, "us"),
         row("churn.rate", count / done["wall_ns"] * 1e9, "containers/s"),
     ]
 

@@ -87,7 +87,7 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
   own ring from the other, through crier's own budget, ring and wake-up; the highest rate at which each record became a line. `latency`: from `boottime_ns` in the line to the moment
   a reader at real-time priority has the line. Containers are directories and a runtime of the tests' own names them.
 - **memory** — from `/proc/PID/smaps`; `ring`: pages of the rings, counted in RSS though they are the kernel's. `churn`: beside it, what it was before.
-- **start** — from exec to the first line read, and to the first line of an exec, while a process executes a hundred times a second.
+- **start** — from exec to the first line read, and to the first line of an exec, while processes execute three hundred times a second.
 """
 
 
