@@ -146,8 +146,7 @@ static enum word ask_bundle(struct crier_sources *s, struct crier_container *con
 	r = crier_bundle_parse(form, s->buf, len, crier_slice_of(container->id), &message.container, &store);
 	if (r < 0)
 		return refuse(s, r);
-	if (message.container.pod_name.len &&
-	    (form != CRIER_BUNDLE_DOCKER || is_confirmed(container, &message.container)))
+	if (form != CRIER_BUNDLE_DOCKER || is_confirmed(container, &message.container))
 		word = merge(s, container, &message.container, CRIER_SOURCE_OCI_BUNDLE);
 	json_decref(store);
 	return word;

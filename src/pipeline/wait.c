@@ -152,17 +152,9 @@ void crier_life_found(struct crier_pipeline *p, struct crier_life *life, struct 
 
 void crier_life_look_again(struct crier_pipeline *p, struct crier_life *life)
 {
-	life->next_look_ns = 0;
-	if (crier_container_is_identified(life->container))
-		return;
 	look(p, life);
-	if (life->hold_until_ns) {
-		uint64_t patience = patience_ns(p, life);
-
-		life->hold_until_ns = crier_min(life->hold_until_ns, p->now_ns + patience);
-		if (!patience)
-			crier_life_settle(p, life);
-	}
+	if (life->hold_until_ns) /* at once, when there is nothing more to wait for */
+		life->hold_until_ns = crier_min(life->hold_until_ns, p->now_ns + patience_ns(p, life));
 	crier_mail_named(p, life);
 }
 

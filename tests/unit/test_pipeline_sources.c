@@ -233,6 +233,7 @@ static void test_runtime_down(void **state)
 	put_logs(node);
 	begin(node);
 	mail_missing(node, ID_A, CRIER_META_UNAVAILABLE);
+	feed_mail(node, &message);
 	assert_int_equal(count_of(node, "container.started"), 0);
 	node_file(node, LINK, TEXT);
 	run_until(node, node->now_ns + 20 * MS);

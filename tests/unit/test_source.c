@@ -83,8 +83,9 @@ static int node_file(void *ctx, const char *dir, const char *name, enum crier_bu
 
 	if (r == 0 && form != CRIER_BUNDLE_PLAIN)
 		return crier_bundle_keep(form, text, len, buf, cap, ret_len);
+	if (r == 0 && len > cap)
+		return -EFBIG;
 	if (r == 0) {
-		assert_true(len <= cap);
 		memcpy(buf, text, len);
 		*ret_len = len;
 	}
@@ -260,7 +261,7 @@ static void test_init_pid(void **state)
 		{CTD "/init.pid", "", 0, false},
 		{CTD "/init.pid", "-1", 0, false},
 		{CTD "/init.pid", "12 13", 0, false},
-		{CTD "/init.pid", NULL, -EFBIG, false},
+		{CTD "/init.pid", NULL, -EIO, false},
 		{CTD "/init.pid", NULL, -ELOOP, false},
 	};
 
@@ -272,9 +273,38 @@ static void test_init_pid(void **state)
 		put(node, rows[i].path, rows[i].text, rows[i].error);
 		assert_int_equal(crier_source_init_pid(&node->sources, node->container, &pid), rows[i].told);
 		assert_int_equal(pid, rows[i].told ? 12 : 0);
-		assert_int_equal(node->sources.refused[CRIER_REFUSAL_TOO_LARGE], rows[i].error == -EFBIG);
+		assert_int_equal(node->sources.refused[CRIER_REFUSAL_SYMLINK], rows[i].error == -ELOOP);
 		node_free(node);
 	}
+}
+
+static void test_long_pid_file(void **state)
+{
+	struct node *node = node_new(UID);
+	uint64_t pid;
+
+	(void)state;
+	put(node, CTD "/init.pid", "000000000000000000000000000000000000000012", 0);
+	assert_false(crier_source_init_pid(&node->sources, node->container, &pid));
+	assert_refused(node, CRIER_REFUSAL_TOO_LARGE, 1);
+	node_free(node);
+}
+
+/* containerd before 1.5 names no pod in its bundles, but the container and its sandbox. */
+static void test_old_bundle(void **state)
+{
+	struct node *node = node_new(UID);
+
+	(void)state;
+	put(node, CTD "/config.json",
+	    "{\"annotations\":{\"io.kubernetes.cri.container-name\":\"app\",\"io.kubernetes.cri.sandbox-id\":\"" SANDBOX
+	    "\"}}",
+	    0);
+	put(node, PODS, "", 0);
+	assert_false(fill(node));
+	assert_known(node, "app", CRIER_SOURCE_OCI_BUNDLE);
+	assert_string_equal(node->container->sandbox_id, SANDBOX);
+	node_free(node);
 }
 
 static void test_a_bundle_of_another_pod(void **state)
@@ -397,6 +427,7 @@ static void test_no_folders(void **state)
 	node->config.container_logs_dir = strdup("");
 	assert_false(fill(node));
 	assert_unknown(node);
+	assert_refused(node, CRIER_REFUSAL_COUNT, 0);
 	node_free(node);
 }
 
@@ -480,11 +511,10 @@ static void test_sandbox(void **state)
 	put(node, "/var/log/pods/x", "", 0);
 	put(node, "/var/log/containers/x", "", 0);
 	node->container->type = CRIER_CONTAINER_TYPE_SANDBOX;
-	assert_true(fill(node)); /* its pod's folder may come */
-	put(node, PODS, "", 0);
-	node->looks = 0;
-	assert_false(fill(node));
+	assert_true(fill(node));		  /* its pod's folder may come */
 	assert_int_equal(node->looks, 6 * 3 + 1); /* places of a bundle, the pods' folder */
+	put(node, PODS, "", 0);
+	assert_false(fill(node));
 	node_free(node);
 }
 
@@ -512,6 +542,8 @@ int main(void)
 		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_init_pid),
+		cmocka_unit_test(test_long_pid_file),
+		cmocka_unit_test(test_old_bundle),
 		cmocka_unit_test(test_a_bundle_of_another_pod),
 		cmocka_unit_test(test_nothing_in_the_path),
 		cmocka_unit_test(test_docker_of_another_pod),
