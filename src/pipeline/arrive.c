@@ -117,6 +117,7 @@ static void was_there(struct crier_pipeline *p, struct crier_cgroup *cgroup)
 	if (!life || life->cgroup != cgroup || life->preexisting || life->started_told || life->exited_told)
 		return;
 	life->preexisting = true;
+	life->may_run = p->ready; /* else the seeds tell */
 	life->want_snapshot = true;
 	crier_life_snapshot_soon(p, life);
 }
@@ -402,6 +403,7 @@ void crier_arrive_seed(struct crier_pipeline *p, const struct crier_wire_seed *s
 	const struct crier_wire_task *task = &seed->task;
 	struct crier_subject subject = crier_subject_of(p, task->cgroup_id);
 
+	p->seeded = true;
 	if (!subject.life)
 		return;
 	struct crier_container *container = subject.container;

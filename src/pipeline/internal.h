@@ -96,6 +96,7 @@ struct crier_life {
 	uint8_t missing;	 /* enum crier_meta_status of the last MISSING */
 
 	/* what was told */
+	bool may_run;	  /* it was there before crier, and who lives in it was not seen: its init may have executed */
 	bool want_snapshot;
 	bool started_told, exited_told, removed_told;
 	bool cri_known;	     /* the runtime named it at least once */
@@ -180,6 +181,7 @@ struct crier_pipeline {
 	uint64_t wait_ns;	/* of the record that is being released from a hold, else 0 */
 	bool ready;
 	bool exec_unseen, mkdir_unseen; /* nothing on this node shows them: the runtime's word has to do */
+	bool seeded; /* the processes alive at start were told */
 
 	/* runtime */
 	bool cri_enabled, cri_up;

@@ -92,6 +92,11 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		a->source = source_of(CRIER_SOURCE_CGROUP_PATH, false, subject->pod);
 		a->via = subject->via;
 		a->reason = CRIER_REASON_POD_LEVEL;
+	} else if (subject->cgroup && !subject->cgroup->path && subject->pod) {
+		a->status = CRIER_ATTRIBUTION_PARTIAL; /* below the pod's directory, more is not known of it */
+		a->source = CRIER_SOURCE_CGROUP_PATH;
+		a->via = subject->via;
+		a->reason = CRIER_REASON_CGROUP_UNKNOWN;
 	} else if (subject->cgroup && subject->cgroup->path) {
 		a->status = CRIER_ATTRIBUTION_HOST;
 		a->source = CRIER_SOURCE_CGROUP_PATH;

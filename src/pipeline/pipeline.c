@@ -323,6 +323,8 @@ static bool snapshot_settled(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
+	if (life && life->preexisting)
+		life->may_run = !p->seeded;
 	if (life)
 		crier_life_snapshot_soon(p, life);
 	return true;

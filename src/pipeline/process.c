@@ -37,9 +37,8 @@ static uint8_t role_of(const struct crier_subject *subject, const struct crier_w
 	if (crier_is_init(container, task))
 		return CRIER_ROLE_INIT;
 	/* before init executes, whoever is in the cgroup is the runtime at work (runc:[1:CHILD]) */
-	if (container->phase <
-	    CRIER_PHASE_CONTAINER_RUNNING) /* of one that was there before crier, it may have */
-		return subject->life->preexisting ? CRIER_ROLE_NONE : CRIER_ROLE_RUNTIME_HELPER;
+	if (container->phase < CRIER_PHASE_CONTAINER_RUNNING && !subject->life->may_run)
+		return CRIER_ROLE_RUNTIME_HELPER;
 	return CRIER_ROLE_MEMBER;
 }
 

@@ -38,7 +38,10 @@ struct node {
 	char asked[256][CRIER_ID_MAX];
 	size_t asked_count;
 	size_t classified, inits_added, scans;
+	uint64_t init_starts[65536]; /* the kernel's map of inits: start + 1 by pid */
+	size_t inits;
 	bool runs_already; /* container A is there before crier */
+	bool is_starting;  /* node_ready() is called by the test */
 	uint64_t now_ns;
 };
 
@@ -158,12 +161,20 @@ static void node_forget(void *ctx, uint64_t id)
 	(void)ctx, (void)id;
 }
 
+/* As crier_probe_init_add and _remove do. */
 static void node_init_pid(void *ctx, uint32_t pid, uint64_t start_ns, bool add)
 {
 	struct node *node = ctx;
+	uint64_t *slot = &node->init_starts[pid % CRIER_ARRAY_SIZE(node->init_starts)];
 
-	(void)pid, (void)start_ns;
 	node->inits_added += add;
+	if (add) {
+		node->inits += *slot == 0;
+		*slot = start_ns + 1;
+	} else if (*slot && (start_ns == 0 || *slot == 1 || *slot == start_ns + 1)) {
+		node->inits--;
+		*slot = 0;
+	}
 }
 
 static void node_watch(void *ctx, uint64_t id, const char *path, bool on)
@@ -459,6 +470,11 @@ static inline void feed_oom(struct node *node, uint64_t cgroup, struct crier_wir
 
 /* ---- making ---- */
 
+static inline void node_ready(struct node *node)
+{
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_READY, node->now_ns, "{}", 2);
+}
+
 static inline void node_start(struct node *node, bool cri)
 {
 	const struct crier_host host = {
@@ -501,7 +517,9 @@ static inline void node_start(struct node *node, bool cri)
 	feed_cgroup_dir(node, CG_POD, CG_BURSTABLE, POD_DIR);
 	if (node->runs_already)
 		feed_cgroup_dir(node, CG_A, CG_POD, POD_DIR "/" ID_A);
-	crier_pipeline_feed(node->pipeline, CRIER_INPUT_READY, node->now_ns, "{}", 2);
+	if (node->is_starting)
+		return;
+	node_ready(node);
 	if (cri)
 		mail_runtime(node);
 }
