@@ -64,11 +64,8 @@ const char *const crier_stream_names[CRIER_STREAM_COUNT + 1] = {
 };
 
 const char *const crier_via_names[CRIER_VIA_COUNT + 1] = {
-	[CRIER_VIA_CGROUP_ID] = "cgroup_id",
-	[CRIER_VIA_ANCESTOR] = "ancestor",
-	[CRIER_VIA_HANDLE] = "handle",
-	[CRIER_VIA_PROC] = "proc",
-	[CRIER_VIA_CRI] = "cri",
+	[CRIER_VIA_CGROUP_ID] = "cgroup_id", [CRIER_VIA_ANCESTOR] = "ancestor", [CRIER_VIA_HANDLE] = "handle",
+	[CRIER_VIA_PROC] = "proc",	     [CRIER_VIA_CRI] = "cri",
 };
 
 const char *const crier_reason_names[CRIER_REASON_COUNT + 1] = {

@@ -143,7 +143,8 @@ int crier_cgroup_path_of(const char *root, uint64_t id, char *buf, size_t cap,
 struct crier_proc_entry {
 	uint32_t pid, parent_pid;
 	uint64_t start_ticks;
-	char state; /* R S D Z X … */
+	char state;	 /* R S D Z X … */
+	bool is_ns_init; /* pid 1 of a pid namespace below that of the /proc that was read */
 	struct crier_slice path;
 	struct crier_slice comm;
 };
@@ -158,6 +159,15 @@ bool crier_proc_cgroup_parse(struct crier_slice text, uint32_t hierarchy_id, str
 
 /** pid, state, parent, comm and start of the text of /proc/PID/stat; path is left alone. Pure. @return 0 or -EINVAL */
 int crier_proc_stat_parse(struct crier_slice text, struct crier_proc_entry *ret_entry) crier_must_check;
+
+/**
+ * Pids of the text of /proc/PID/status, NSpid: that of the /proc's own namespace first, the process's own last. Pure.
+ * @return how many there are; 0: no such line
+ */
+unsigned crier_proc_nspid_parse(struct crier_slice text, uint64_t *ret_innermost);
+
+/** crier is in a pid namespace other than the host's: records have other pids than fork() and its own /proc. */
+bool crier_pid_namespace_is_own(void);
 
 /**
  * A path relative to a cgroup namespace ("/../../kubepods/…") as one below the hierarchy's root. Pure.

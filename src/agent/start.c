@@ -285,8 +285,7 @@ static void feed_seed(void *ctx, const struct crier_wire_seed *seed)
 }
 
 /*
- * Without the iterator /proc tells who is alive: at clock-tick precision, and without pid namespaces, so that inits are known
- * once the runtime names them. The directory's inode is the cgroup's id.
+ * Without the iterator /proc tells who is alive, at clock-tick precision. The directory's inode is the cgroup's id.
  */
 static bool feed_proc_entry(void *ctx, const struct crier_proc_entry *entry)
 {
@@ -303,19 +302,27 @@ static bool feed_proc_entry(void *ctx, const struct crier_proc_entry *entry)
 		return true;
 	seed.task.start_boottime_ns = entry->start_ticks * (SECOND_NS / (uint64_t)sysconf(_SC_CLK_TCK));
 	seed.task.cgroup_id = st.st_ino;
+	if (entry->is_ns_init)
+		seed.task.flags |= CRIER_TASK_NS_INIT;
 	memcpy(seed.task.comm, entry->comm.ptr, crier_min(entry->comm.len, sizeof(seed.task.comm)));
 	feed_seed(agent, &seed);
 	return true;
 }
 
-/* @return false when neither way could list them */
+/*
+ * The iterator shows the pid namespace of its reader only; the /proc below --host-root may be the node's all the same.
+ * @return false when neither way could list them
+ */
 static bool seed_processes(struct crier_agent *agent)
 {
-	if (agent->observer.probe && crier_probe_seed(agent->observer.probe, feed_seed, agent) == 0)
+	const char *host_root = agent->config->host_root;
+
+	if (!crier_pid_namespace_is_own() && agent->observer.probe &&
+	    crier_probe_seed(agent->observer.probe, feed_seed, agent) == 0)
 		return true;
 	/* other pids mean other processes: a wrong seed is worse than none */
-	return crier_proc_is_hosts(agent->config->host_root) &&
-	       crier_proc_scan(agent->config->host_root, &agent->start.layout, feed_proc_entry, agent) >= 0;
+	return crier_proc_is_hosts(host_root) &&
+	       crier_proc_scan(host_root, &agent->start.layout, feed_proc_entry, agent) >= 0;
 }
 
 static int start_cri(struct crier_agent *agent, struct crier_err *err)

@@ -227,6 +227,24 @@ int crier_proc_stat_parse(struct crier_slice text, struct crier_proc_entry *ret_
 	return 0;
 }
 
+unsigned crier_proc_nspid_parse(struct crier_slice text, uint64_t *ret_innermost)
+{
+	struct crier_slice line, key, field;
+	unsigned count = 0;
+	uint64_t value;
+
+	while (next_piece(&text, '\n', &line)) {
+		if (!next_piece(&line, '\t', &key) || !crier_slice_equal(key, CRIER_SLICE("NSpid:")))
+			continue;
+		while (next_piece(&line, '\t', &field) && crier_parse_u64(field, &value) == 0) {
+			*ret_innermost = value;
+			count++;
+		}
+		break;
+	}
+	return count;
+}
+
 struct crier_slice crier_cgroup_absolute(const char *namespace_root, struct crier_slice path, char *buf,
 					 size_t cap)
 {

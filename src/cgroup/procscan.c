@@ -5,12 +5,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "crier/base/below.h"
 #include "read_text.h"
 
-#define STAT_MAX   1024u
-#define CGROUP_MAX (64u * 1024) /* a dozen hierarchies with paths of 4 KiB */
+#define STAT_MAX	   1024u
+#define STATUS_MAX	   4096u	/* NSpid stands in the first kilobyte */
+#define PID_NAMESPACE_INIT 0xeffffffcu	/* inode of the host's: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define CGROUP_MAX	   (64u * 1024) /* a dozen hierarchies with paths of 4 KiB */
 
 int crier_read_text(int directory, const char *path, char *buf, size_t cap, size_t *ret_len)
 {
@@ -58,6 +61,7 @@ struct scan {
 	void *ctx;
 	long told;
 	char stat[STAT_MAX];
+	char status[STATUS_MAX];
 	char cgroup[CGROUP_MAX];
 	char path[CRIER_CGROUP_PATH_MAX];
 };
@@ -67,6 +71,7 @@ static bool scan_one(struct scan *scan, int proc, const char *name)
 {
 	_cleanup_close_ int directory = openat(proc, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct crier_proc_entry entry = {0};
+	uint64_t innermost;
 	size_t len = 0;
 
 	if (directory < 0 || crier_read_text(directory, "stat", scan->stat, sizeof(scan->stat), &len) < 0 ||
@@ -76,6 +81,10 @@ static bool scan_one(struct scan *scan, int proc, const char *name)
 	    !crier_proc_cgroup_parse((struct crier_slice){scan->cgroup, len},
 				     scan->layout->primary_hierarchy_id, &entry.path))
 		return true;
+	entry.is_ns_init =
+		crier_read_text(directory, "status", scan->status, sizeof(scan->status), &len) == 0 &&
+		crier_proc_nspid_parse((struct crier_slice){scan->status, len}, &innermost) > 1 &&
+		innermost == 1;
 	entry.path = crier_cgroup_absolute(scan->layout->namespace_root, entry.path, scan->path,
 					   sizeof(scan->path));
 	scan->told++;
@@ -114,4 +123,11 @@ long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *la
 		    !scan_one(scan, dirfd(proc), entry->d_name))
 			break;
 	return scan->told;
+}
+
+bool crier_pid_namespace_is_own(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/ns/pid", &status) == 0 && status.st_ino != PID_NAMESPACE_INIT;
 }

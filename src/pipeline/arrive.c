@@ -17,7 +17,8 @@ static enum crier_wire_cgroup_class class_of(const struct crier_cgroup *cgroup,
 	if (cgroup->container)
 		return CRIER_CGROUP_CONTAINER;
 	/* kubepods, QoS and pod directories hold no process of their own, but a pod's may: they stay undetermined and pass */
-	return facts->kind == CRIER_CGROUP_KIND_OTHER ? CRIER_CGROUP_HOST : CRIER_CGROUP_UNDETERMINED;
+	return facts->kind == CRIER_CGROUP_KIND_OTHER && !facts->pod_uid.ptr ? CRIER_CGROUP_HOST
+									     : CRIER_CGROUP_UNDETERMINED;
 }
 
 /* The same directory in the memory hierarchy, where that is another one. */
@@ -122,15 +123,16 @@ static void was_there(struct crier_pipeline *p, struct crier_cgroup *cgroup)
 	crier_life_snapshot_soon(p, life);
 }
 
-struct crier_cgroup *crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path)
+int crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path)
 {
 	struct crier_cgroup *cgroup;
+	int r = crier_cgroup_add(p->cgroups, id, 0, path, &cgroup);
 
-	if (crier_cgroup_add(p->cgroups, id, 0, path, &cgroup) < 0)
-		return NULL;
+	if (r < 0)
+		return r;
 	classify(p, cgroup);
 	was_there(p, cgroup);
-	return cgroup;
+	return 0;
 }
 
 void crier_arrive_again(struct crier_pipeline *p, struct crier_cgroup *cgroup)

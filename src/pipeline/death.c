@@ -87,8 +87,7 @@ void crier_death_due(struct crier_pipeline *p, struct crier_life *life)
 
 	/* nobody saw its init end, and the runtime says, after the cgroup was found empty, that it runs */
 	if (!life->death.by_init && !life->death.from_runtime && life->cgroup && !life->cgroup->removed_ns &&
-	    life->answered_ns > since_ns &&
-	    life->container->cri_state == CRIER_STATE_RUNNING)
+	    life->answered_ns > since_ns && life->container->cri_state == CRIER_STATE_RUNNING)
 		crier_death_undo(p, life);
 	else
 		crier_death_finish(p, life);

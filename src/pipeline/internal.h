@@ -236,7 +236,8 @@ struct crier_subject {
 	struct crier_container *container;
 	struct crier_life *life;
 	struct crier_pod *pod;
-	uint8_t via; /* enum crier_via */
+	uint8_t via;  /* enum crier_via */
+	bool no_room; /* its cgroup was found, but the table had no place for it */
 };
 
 /* Not every source knows it. */
@@ -257,8 +258,8 @@ static inline const char *crier_host_root(const struct crier_pipeline *p)
 void crier_arrive_record(struct crier_pipeline *p, const void *bytes, size_t len);
 void crier_arrive_records(struct crier_pipeline *p, const struct crier_slice *records, size_t count);
 void crier_arrive_cgroup(struct crier_pipeline *p, uint64_t id, uint64_t parent_id, struct crier_slice path);
-/** A directory found by other means than its birth: what lives in it was there before. NULL: no room, counted there. */
-struct crier_cgroup *crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path);
+/** A directory found by other means than its birth: what lives in it was there before. @return 0; -ENOSPC, counted; -ENOMEM */
+int crier_arrive_found(struct crier_pipeline *p, uint64_t id, struct crier_slice path);
 /** A container's directory that is known, but for which the table had no place. */
 void crier_arrive_again(struct crier_pipeline *p, struct crier_cgroup *cgroup);
 void crier_arrive_seed(struct crier_pipeline *p, const struct crier_wire_seed *seed);
@@ -340,6 +341,8 @@ void crier_process_actor(struct crier_pipeline *p, struct crier_event *event,
 			 const struct crier_wire_task *task);
 struct crier_process_key crier_key_of(const struct crier_wire_task *task);
 bool crier_is_init(const struct crier_container *container, const struct crier_wire_task *task);
+/** enum crier_role */
+uint8_t crier_role_of(const struct crier_subject *subject, const struct crier_wire_task *task);
 
 /* oom.c */
 void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,

@@ -7,6 +7,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define ANCESTORS_MAX		16
@@ -52,19 +53,20 @@ static bool may_look_up(const struct crier_pipeline *p, struct crier_rate *rate,
 	return rate->count++ < per_second;
 }
 
-static struct crier_cgroup *ask_handle(struct crier_pipeline *p, uint64_t cgroup_id)
+/* @return 0; -ENOSPC: found, but there is no room for it; any other: not found */
+static int ask_handle(struct crier_pipeline *p, uint64_t cgroup_id)
 {
 	char path[CRIER_CGROUP_PATH_MAX];
 	size_t len;
 
 	if (!may_look_up(p, &p->handle_lookups, LOOKUPS_PER_SECOND) ||
 	    p->host.cgroup_path(p->host.ctx, cgroup_id, path, sizeof(path), &len) < 0)
-		return NULL;
+		return -ENOENT;
 	return crier_arrive_found(p, cgroup_id, (struct crier_slice){path, len});
 }
 
 /* The process itself knows its path, while it lives. */
-static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_id, uint32_t pid)
+static int ask_proc(struct crier_pipeline *p, uint64_t cgroup_id, uint32_t pid)
 {
 	char absolute[CRIER_CGROUP_PATH_MAX], path[CRIER_CGROUP_PATH_MAX + 320];
 	struct crier_slice found;
@@ -72,17 +74,17 @@ static struct crier_cgroup *ask_proc(struct crier_pipeline *p, uint64_t cgroup_i
 	size_t len;
 
 	if (pid == 0 || !may_look_up(p, &p->proc_lookups, PROC_LOOKUPS_PER_SECOND))
-		return NULL;
+		return -ENOENT;
 	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", crier_host_root(p), pid);
 	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0 ||
 	    !crier_proc_cgroup_parse((struct crier_slice){p->file, len}, p->start.layout.primary_hierarchy_id,
 				     &found))
-		return NULL;
+		return -ENOENT;
 	found = crier_cgroup_absolute(p->start.layout.namespace_root, found, absolute, sizeof(absolute));
 	/* the process may have moved since, or its pid be another's: the directory itself must have this id */
 	snprintf(path, sizeof(path), "%s%.*s", p->start.layout.primary_root, (int)found.len, found.ptr);
 	if (p->host.inode(p->host.ctx, path, &inode) < 0 || inode != cgroup_id)
-		return NULL;
+		return -ENOENT;
 	return crier_arrive_found(p, cgroup_id, found);
 }
 
@@ -111,12 +113,16 @@ struct crier_subject crier_locate(struct crier_pipeline *p, uint64_t cgroup_id, 
 	}
 	if (!crier_mend_may_try(p, cgroup_id))
 		return subject;
-	if (!ask_handle(p, cgroup_id)) {
+	int r = ask_handle(p, cgroup_id);
+
+	if (r < 0 && r != -ENOSPC) {
 		via = CRIER_VIA_PROC;
-		if (!ask_proc(p, cgroup_id, pid)) {
-			crier_mend_tried(p, cgroup_id);
-			return subject;
-		}
+		r = ask_proc(p, cgroup_id, pid);
+	}
+	if (r < 0) {
+		crier_mend_tried(p, cgroup_id);
+		subject.no_room = r == -ENOSPC;
+		return subject;
 	}
 	subject = crier_subject_of(p, cgroup_id);
 	subject.via = via;

@@ -308,8 +308,9 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	crier_process_begin(p, &event, type, d->header, &subject, wait_ns);
 	if (is_seen) {
 		crier_process_fill(&event, &oom->victim);
-		if (fact.is_init)
-			event.process.role = CRIER_ROLE_INIT;
+		/* where no execution is seen, who is no init may be a helper or a member */
+		if (fact.is_init || !p->exec_unseen)
+			event.process.role = crier_role_of(&subject, &oom->victim);
 	}
 	crier_process_actor(p, &event, &oom->trigger);
 	crier_data_init(type, &data);

@@ -87,13 +87,14 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		a->source = CRIER_SOURCE_CGROUP_PATH;
 		a->via = subject->via;
 		a->reason = CRIER_REASON_TABLE_FULL;
-	} else if (subject->cgroup && subject->cgroup->kind == CRIER_CGROUP_KIND_POD) {
+	} else if (subject->cgroup && subject->cgroup->path && subject->pod) {
 		a->status = CRIER_ATTRIBUTION_PARTIAL;
 		a->source = source_of(CRIER_SOURCE_CGROUP_PATH, false, subject->pod);
 		a->via = subject->via;
 		a->reason = CRIER_REASON_POD_LEVEL;
 	} else if (subject->cgroup && !subject->cgroup->path && subject->pod) {
-		a->status = CRIER_ATTRIBUTION_PARTIAL; /* below the pod's directory, more is not known of it */
+		a->status =
+			CRIER_ATTRIBUTION_PARTIAL; /* below the pod's directory, more is not known of it */
 		a->source = CRIER_SOURCE_CGROUP_PATH;
 		a->via = subject->via;
 		a->reason = CRIER_REASON_CGROUP_UNKNOWN;
@@ -102,7 +103,7 @@ void crier_output_attribute(struct crier_pipeline *p, struct crier_event *event,
 		a->source = CRIER_SOURCE_CGROUP_PATH;
 	} else {
 		a->status = CRIER_ATTRIBUTION_NONE;
-		a->reason = CRIER_REASON_CGROUP_UNKNOWN;
+		a->reason = subject->no_room ? CRIER_REASON_TABLE_FULL : CRIER_REASON_CGROUP_UNKNOWN;
 	}
 }
 

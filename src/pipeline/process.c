@@ -28,7 +28,7 @@ bool crier_is_init(const struct crier_container *container, const struct crier_w
 	return container->init_start_ns == start_ns;
 }
 
-static uint8_t role_of(const struct crier_subject *subject, const struct crier_wire_task *task)
+uint8_t crier_role_of(const struct crier_subject *subject, const struct crier_wire_task *task)
 {
 	const struct crier_container *container = subject->container;
 
@@ -210,7 +210,7 @@ static void process_exec(struct crier_pipeline *p, const struct crier_decoded *d
 		crier_process_started(p, life, d->header, &d->exec->task, d->filename);
 	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_EXEC, d->header, subject, wait_ns);
 	crier_process_fill(&event, &d->exec->task);
-	event.process.role = role_of(subject, &d->exec->task);
+	event.process.role = crier_role_of(subject, &d->exec->task);
 	event.process.executable_path = d->filename;
 	crier_data_init(CRIER_TYPE_PROCESS_EXEC, &data);
 	data.filename = d->filename;
@@ -236,7 +236,7 @@ static void process_fork(struct crier_pipeline *p, const struct crier_decoded *d
 	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_FORK, d->header, subject, wait_ns);
 	crier_process_fill(&event, &d->fork->child);
 	crier_process_actor(p, &event, &d->fork->parent);
-	event.process.role = role_of(subject, &d->fork->child);
+	event.process.role = crier_role_of(subject, &d->fork->child);
 	crier_data_init(CRIER_TYPE_PROCESS_FORK, &data);
 	data.child_pid = d->fork->child.pid;
 	event.data = &data;
@@ -321,7 +321,7 @@ static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d
 
 	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_EXIT, d->header, subject, wait_ns);
 	crier_process_fill(&event, &exit->task);
-	event.process.role = role_of(subject, &exit->task);
+	event.process.role = crier_role_of(subject, &exit->task);
 	fill_exit(&data, exit, is_init);
 	if (data.signal != CRIER_UNKNOWN_U64)
 		event.severity = CRIER_SEVERITY_WARN;
@@ -410,7 +410,7 @@ static void process_signal(struct crier_pipeline *p, const struct crier_decoded 
 
 	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_SIGNAL, d->header, subject, wait_ns);
 	crier_process_fill(&event, &signal->target);
-	event.process.role = role_of(subject, &signal->target);
+	event.process.role = crier_role_of(subject, &signal->target);
 	if (from_process)
 		crier_process_actor(p, &event, &signal->sender);
 	crier_data_init(CRIER_TYPE_PROCESS_SIGNAL, &data);

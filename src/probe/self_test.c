@@ -20,6 +20,8 @@
 #define SELF_TEST_LIMIT_MS 1000
 #define SELF_TEST_STEP_MS  5
 #define IMAGE_BASE	   0x400000u
+#define PID_NAMESPACE_INIT 0xeffffffcu /* inode of the host's: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define TICK_NS		   10000000ull /* of /proc/PID/stat: USER_HZ is 100 on x86-64 and arm64 */
 
 /* Wait for ever, whatever wakes it. */
 #if defined(__x86_64__)
@@ -43,7 +45,9 @@ static const uint32_t wait_code[] = {
 
 struct self_test {
 	pid_t child;
-	uint64_t cgroup_id; /* 0 = none made */
+	bool own_namespace;	  /* of pids: the records' pids are not those that fork() tells */
+	uint64_t own_start_ticks; /* of crier's process */
+	uint64_t cgroup_id;	  /* 0 = none made */
 	struct crier_probe_proof *proof;
 	struct crier_probe_kept kept;
 	uint32_t wanted_mask; /* the control's own mask: what else may pass on */
@@ -153,12 +157,43 @@ static void provoke_cgroup(struct self_test *test, const char *cgroup_dir)
 	test->proof[CRIER_PROBE_CGROUP_RMDIR].tried = rmdir(path) == 0 && test->cgroup_id != 0;
 }
 
+static bool has_own_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != PID_NAMESPACE_INIT;
+}
+
+/* Field 22 of the own stat; 0 = not known. */
+static uint64_t own_start_ticks(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	char text[1024];
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	char *field;
+
+	if (len < 0)
+		return 0;
+	text[len] = '\0';
+	field = strrchr(text, ')'); /* the name may hold anything */
+	for (int number = 2; field && number < 22; number++)
+		field = strchr(field + 1, ' ');
+	return field ? strtoull(field + 1, NULL, 10) : 0;
+}
+
+static bool is_child(const struct self_test *test, const struct crier_wire_task *task)
+{
+	if (!test->own_namespace)
+		return task->pid == (uint32_t)test->child;
+	/* others have children of this number too, but not of a parent that started when crier did */
+	return task->vpid == (uint32_t)test->child &&
+	       task->parent_start_boottime_ns / TICK_NS == test->own_start_ticks;
+}
+
 /* The event that an own record proves; CRIER_PROBE_EVENT_COUNT for a record that is not the test's. */
 static unsigned own_event(const struct self_test *test, const void *bytes, size_t len)
 {
 	const struct crier_wire_header *header = bytes;
-	uint32_t child = (uint32_t)test->child;
-
 	if (header->type == CRIER_WIRE_CGROUP_MKDIR && test->cgroup_id &&
 	    header->cgroup_id == test->cgroup_id)
 		return CRIER_PROBE_CGROUP_MKDIR;
@@ -166,16 +201,16 @@ static unsigned own_event(const struct self_test *test, const void *bytes, size_
 	    header->cgroup_id == test->cgroup_id)
 		return CRIER_PROBE_CGROUP_RMDIR;
 	if (header->type == CRIER_WIRE_EXEC && len >= sizeof(struct crier_wire_exec) &&
-	    ((const struct crier_wire_exec *)bytes)->task.pid == child)
+	    is_child(test, &((const struct crier_wire_exec *)bytes)->task))
 		return CRIER_PROBE_EXEC;
 	if (header->type == CRIER_WIRE_FORK && len >= sizeof(struct crier_wire_fork) &&
-	    ((const struct crier_wire_fork *)bytes)->child.pid == child)
+	    is_child(test, &((const struct crier_wire_fork *)bytes)->child))
 		return CRIER_PROBE_FORK;
 	if (header->type == CRIER_WIRE_EXIT && len >= sizeof(struct crier_wire_exit) &&
-	    ((const struct crier_wire_exit *)bytes)->task.pid == child)
+	    is_child(test, &((const struct crier_wire_exit *)bytes)->task))
 		return CRIER_PROBE_EXIT;
 	if (header->type == CRIER_WIRE_SIGNAL && len >= sizeof(struct crier_wire_signal) &&
-	    ((const struct crier_wire_signal *)bytes)->target.pid == child)
+	    is_child(test, &((const struct crier_wire_signal *)bytes)->target))
 		return CRIER_PROBE_SIGNAL;
 	return CRIER_PROBE_EVENT_COUNT;
 }
@@ -223,7 +258,10 @@ static uint64_t now_ms(void)
 
 static void take_own_cgroup(void *ctx, const struct crier_wire_seed *seed)
 {
-	if (seed->task.pid == (uint32_t)getpid())
+	/* the iterator shows the reader's namespace and those below, its own number is the highest one's */
+	uint32_t pid = has_own_pid_namespace() ? seed->task.vpid : seed->task.pid;
+
+	if (pid == (uint32_t)getpid() && *(uint64_t *)ctx == 0)
 		*(uint64_t *)ctx = seed->task.cgroup_id;
 }
 
@@ -272,7 +310,12 @@ int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, cri
 	struct crier_wire_control *control = crier_probe_control(probe);
 	struct crier_wire_control saved = *control;
 	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
-	struct self_test test = {.proof = proof, .wanted_mask = saved.event_mask, .fn = fn, .ctx = ctx};
+	struct self_test test = {.proof = proof,
+				 .wanted_mask = saved.event_mask,
+				 .fn = fn,
+				 .ctx = ctx,
+				 .own_namespace = has_own_pid_namespace(),
+				 .own_start_ticks = own_start_ticks()};
 	uint32_t own_class = 0;
 	uint64_t own_cgroup = lift_own_class(probe, &own_class);
 

@@ -198,6 +198,15 @@ static void full_class_map_passes(void)
 	CHECK_EQ(r, -E2BIG);
 	CHECK_EQ(child_run(box, body_fork_exec_kill, NULL, NULL), 0);
 	CHECK_EQ(events_of(box), EVENTS_OF_A_ROUND);
+	/* nobody was pushed out for it: what was classified is, and one that goes makes room */
+	for (uint64_t id = 1; id <= 4; id++)
+		CHECK_EQ(crier_probe_classify(probe, (1u << 30) + id, CRIER_CGROUP_HOST), 0);
+	CHECK_EQ(crier_probe_classify(probe, box->id, CRIER_CGROUP_HOST), -E2BIG);
+	CHECK_EQ(crier_probe_forget(probe, (1u << 30) + 2), 0);
+	CHECK_EQ(crier_probe_classify(probe, box->id, CRIER_CGROUP_HOST), 0);
+	records_clear();
+	CHECK_EQ(child_run(box, body_fork_exec_kill, NULL, NULL), 0);
+	CHECK_EQ(events_of(box), 0);
 }
 
 static void full_class_map_at_mkdir(void)

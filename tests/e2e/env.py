@@ -2,16 +2,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.cleanup import attempt
 from harness.crier import Crier, node_flags
 from harness.lines import Line
 from harness.node import Node
 from harness.pod import Container, Pod
+
+
+T = TypeVar("T")
 
 
 class Skip(Exception):
@@ -61,10 +64,11 @@ class Env:
         cri_socket: str | Path | None = None,
         bundles: bool = True,
         logs: bool = True,
+        under: Sequence[str] = (),
     ) -> Crier:
-        """A ready crier of the test's own."""
+        """A ready crier of the test's own; `under` as in Crier."""
         pointed = node_flags(self.node, cri_socket, profile, bundles=bundles, logs=logs)
-        agent = Crier(self.folder("agent"), *pointed, *flags)
+        agent = Crier(self.folder("agent"), *pointed, *flags, under=under)
         self.adopt(agent)
         agent.wait_ready()
         return agent
@@ -133,7 +137,7 @@ def check_sums(stop: Line) -> None:
         assert parts["held"] == 0, f"{kind}: {parts['held']} events are still held at agent.stop"
 
 
-def only(lines: list[Line], what: str) -> Line:
+def only(lines: list[T], what: str) -> T:
     """The single line of a list."""
     if len(lines) != 1:
         raise AssertionError(f"{len(lines)} lines of {what}, not one:\n" + "\n".join(str(each) for each in lines))

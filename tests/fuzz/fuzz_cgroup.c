@@ -70,6 +70,7 @@ static void proc(struct crier_slice text, uint8_t what)
 	case 1:
 		if (crier_proc_stat_parse(text, &entry) == 0)
 			fuzz_touch(entry.comm, &text);
+		(void)crier_proc_nspid_parse(text, &entry.start_ticks);
 		break;
 	case 2:
 		crier_cgroup_mounts_parse(text, "/host", &mounts);

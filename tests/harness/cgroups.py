@@ -56,6 +56,11 @@ def unified_hierarchy() -> Hierarchy | None:
     return next((each for each in hierarchies() if each.version == 2), None)
 
 
+def primary_hierarchy() -> Hierarchy:
+    """The one that crier keys everything by where a container is in all of them."""
+    return unified_hierarchy() or memory_hierarchy()
+
+
 def set_memory_limit(hierarchy: Hierarchy, cgroup: str, limit: int) -> None:
     name = "memory.max" if hierarchy.version == 2 else "memory.limit_in_bytes"
     (hierarchy.path(cgroup) / name).write_text(str(limit), encoding="ascii")

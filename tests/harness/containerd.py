@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -68,6 +69,9 @@ def _config(folder: Path, version: str) -> str:
         f"[{table}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'",
         f"[{table}.containerd.runtimes.runc.options]\n  Root = '{folder}/runc'\n  SystemdCgroup = false",
     ]
+    if crun := shutil.which("crun"):
+        lines += [f"[{table}.containerd.runtimes.crun]\n  runtime_type = 'io.containerd.runc.v2'"]
+        lines += [f"[{table}.containerd.runtimes.crun.options]\n  BinaryName = '{crun}'\n  Root = '{folder}/crun'\n  SystemdCgroup = false"]
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ packages_of() {
 		echo containerd runc python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc python3-jsonschema jq
 		;;
 	test)
-		echo libcmocka-dev codespell shellcheck cppcheck clang-format clang-tidy libclang-rt-dev
+		echo libcmocka-dev codespell shellcheck cppcheck clang-format clang-tidy libclang-rt-dev crun
 		;;
 	bench)
 		echo valgrind bpftrace libbpf-tools

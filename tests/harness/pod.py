@@ -167,9 +167,12 @@ class Pod:
         qos: str = "Burstable",
         memory: int = 0,
         uid: str = "",
+        runtime: str = "",
+        pid_namespace: int = pb.CONTAINER,
     ) -> None:
         self.node, self.name, self.namespace, self.qos = node, name, namespace, qos
         self.labels = labels or {}
+        self.runtime, self.pid_namespace = runtime, pid_namespace
         self.uid = uid or str(uuid.uuid4())
         self.cgroup = f"/kubepods{QOS_FOLDER[qos]}/pod{self.uid}"
         self.log_folder: Path = node.logs / "pods" / f"{namespace}_{name}_{self.uid}"
@@ -189,10 +192,10 @@ class Pod:
             "io.kubernetes.pod.uid": self.uid,
         }
 
-    @staticmethod
-    def namespaces() -> Any:
-        # Host network: no CNI plugin is needed. CONTAINER is what kubelet sets for the PID namespace of v1 pods.
-        return pb.NamespaceOption(network=pb.NODE, pid=pb.CONTAINER, ipc=pb.POD)
+    def namespaces(self) -> Any:
+        # Host network: no CNI plugin is needed. CONTAINER is what kubelet sets for the PID namespace of v1 pods, NODE for
+        # hostPID, POD for shareProcessNamespace.
+        return pb.NamespaceOption(network=pb.NODE, pid=self.pid_namespace, ipc=pb.POD)
 
     def _config(self) -> Any:
         config = pb.PodSandboxConfig(log_directory=str(self.log_folder))
@@ -207,7 +210,7 @@ class Pod:
         return config
 
     def run(self) -> Pod:
-        self.sandbox_id = self.node.cri.call("RunPodSandbox", config=self.config).pod_sandbox_id
+        self.sandbox_id = self.node.cri.call("RunPodSandbox", config=self.config, runtime_handler=self.runtime).pod_sandbox_id
         return self
 
     def create(self, name: str, *args: str, attempt: int = 0, **spec: Any) -> Container:

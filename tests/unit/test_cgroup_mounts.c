@@ -226,6 +226,40 @@ static void test_proc_stat(void **state)
 	}
 }
 
+static void test_proc_state(void **state)
+{
+	struct crier_proc_entry entry = {0};
+
+	(void)state;
+	assert_int_equal(crier_proc_stat_parse(CRIER_SLICE("42 (a) Z) Z 7 42 42" STAT_REST), &entry), 0);
+	assert_int_equal(entry.state, 'Z');
+}
+
+static void test_proc_nspid(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned count;
+		uint64_t innermost;
+	} cases[] = {
+		{"Name:\tsh\nNStgid:\t7\t3\nNSpid:\t31874\t12\t1\nNSpgid:\t5\n", 3, 1},
+		{"NSpid:\t31874\n", 1, 31874},
+		{"NSpid:\t31874\tx\t1\n", 1, 31874},
+		{"NSpid:", 0, 0},
+		{"Name:\tNSpid:\t1\n", 0, 0},
+		{"", 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(cases); i++) {
+		uint64_t innermost = 0;
+
+		assert_int_equal(crier_proc_nspid_parse(crier_slice_of(cases[i].text), &innermost),
+				 cases[i].count);
+		assert_int_equal(innermost, cases[i].innermost);
+	}
+}
+
 static void test_absolute(void **state)
 {
 	static const struct {
@@ -262,7 +296,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mounts),		 cmocka_unit_test(test_mount_path_bound),
 		cmocka_unit_test(test_hierarchy_number), cmocka_unit_test(test_proc_cgroup),
-		cmocka_unit_test(test_proc_stat),	 cmocka_unit_test(test_absolute),
+		cmocka_unit_test(test_proc_stat),	 cmocka_unit_test(test_proc_state),
+		cmocka_unit_test(test_proc_nspid),	 cmocka_unit_test(test_absolute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

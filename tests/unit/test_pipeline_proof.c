@@ -27,7 +27,8 @@ static size_t births(struct node *node)
 	return count_of(node, "container.created") + count_of(node, "container.started");
 }
 
-static void feed_known_exit(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns, uint32_t status)
+static void feed_known_exit(struct node *node, uint64_t cgroup, uint32_t pid, uint64_t start_ns,
+			    uint32_t status)
 {
 	struct crier_wire_exit r = {.task = task(pid, start_ns, cgroup, "prog"), .status = status};
 
@@ -132,7 +133,8 @@ static void to_be_below_the_root_proves_no_host_process(void **state)
 	feed_mkdir(node, 400, OUTER, "leaf"); /* its parent's mkdir was lost: no path */
 	feed_exit(node, 400, PID, 5, 0, 0);
 	assert_string_equal(text_at(line_of(node, "process.exit", 0), "attribution.status"), "none");
-	feed_mkdir(node, OUTER, CG_HOST, ""); /* no leaf name: known below the host's, and still without a path */
+	feed_mkdir(node, OUTER, CG_HOST,
+		   ""); /* no leaf name: known below the host's, and still without a path */
 	node->now_ns += 1 * S;
 	feed_exit(node, 400, PID, 5, 0, 0);
 	json_t *exit = line_of(node, "process.exit", 1);
@@ -194,6 +196,28 @@ static void a_handle_is_asked_before_proc_and_proc_only_with_proof(void **state)
 	node_free(node);
 }
 
+static void what_the_table_has_no_place_for_is_called_that(void **state)
+{
+	struct node *node = node_config(CRIER_PROFILE_FULL);
+
+	(void)state;
+	node->config.max_cgroups = 5; /* the node's own */
+	node_start(node, true);
+	node_file(node, "cgroup:9999", POD_DIR "/" ID_A);
+	feed_exit(node, 9999, PID, 5, 0, 0);
+	assert_string_equal(text_at(line_of(node, "process.exit", 0), "attribution.reason"), "table_full");
+	node->now_ns += 1 * S;
+	feed_rmdir(node, CG_HOST);
+	feed_exit(node, 9999, PID, 5, 0, 0);
+	mail_container(node, ID_A, "app");
+	assert_string_equal(text_at(line_of(node, "process.exit", 1), "container.id"), ID_A);
+	json_t *resolved = line_of(node, "container.resolved", 0);
+
+	assert_int_equal(int_at(resolved, "data.mends.count"), 1);
+	assert_int_equal(mended_by(node, resolved), 1);
+	node_free(node);
+}
+
 static void an_id_that_comes_back_is_another_cgroup(void **state)
 {
 	struct node *node = node_new(CRIER_PROFILE_FULL, true);
@@ -225,7 +249,8 @@ static void all_of_a_crun_container_is_in_its_sub_cgroup(void **state)
 	node_start(node, true);
 	feed_cgroup_dir(node, CG_A, CG_ROOT, CRUN_DIR);
 	feed_cgroup_dir(node, INNER, CG_A, CRUN_DIR "/container");
-	feed_seed(node, INNER, PID + 4, 950 * S, ns_init); /* a container in the container, or unshare --pid */
+	feed_seed(node, INNER, PID + 4, 950 * S,
+		  ns_init); /* a container in the container, or unshare --pid */
 	feed_seed(node, INNER, PID, 900 * S, ns_init);
 	node_ready(node);
 	mail_container(node, ID_A, "app");
@@ -280,12 +305,14 @@ static void an_init_that_was_moved_out_has_not_ended(void **state)
 	assert_int_equal(count_of(node, "container.exited"), 0);
 	feed_known_exit(node, CG_B, PID, 1000 * S, 9); /* elsewhere; the kernel knew it by pid and start */
 	assert_int_equal(int_at(line_of(node, "container.exited", 0), "data.signal"), 9);
-	assert_string_equal(text_at(line_of(node, "process.exit", 0), "attribution.status"), "none"); /* where it was */
+	assert_string_equal(text_at(line_of(node, "process.exit", 0), "attribution.status"),
+			    "none"); /* where it was */
 	node_free(node);
 
 	node = node_new(CRIER_PROFILE_FULL, false);
 	run_container(node, CG_A, ID_A, "app", PID);
-	node_file(node, stat ? "/proc/31874/stat" : "", "31874 (a) S 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 100001 0\n");
+	node_file(node, stat ? "/proc/31874/stat" : "",
+		  "31874 (a) S 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 100001 0\n");
 	feed_populated(node, CG_A, 0); /* the pid is another's: it started later */
 	assert_int_equal(count_of(node, "container.exited"), 1);
 	node_free(node);
@@ -357,7 +384,8 @@ static void a_stated_pid_is_init_only_if_it_is_older_than_the_statement(void **s
 	feed_mail(node, &message);
 	stated = node->now_ns;
 	node->now_ns += 60 * S;
-	feed_exit(node, CG_A, PID, stated + 1, 0, 0); /* the pid of init, by a process that was not there yet */
+	feed_exit(node, CG_A, PID, stated + 1, 0,
+		  0); /* the pid of init, by a process that was not there yet */
 	run_until(node, node->now_ns + 1 * S);
 	assert_int_equal(count_of(node, "container.exited"), 0);
 	assert_int_equal(int_at(line_of(node, "process.exit", 0), "data.container_init"), 0);
@@ -388,7 +416,8 @@ static void the_next_owner_of_a_pid_inherits_nothing(void **state)
 
 	(void)state;
 	run_container(node, CG_A, ID_A, "app", PID);
-	feed_signal(node, CG_A, PID + 1, 5 * S, SIGKILL, CRIER_SIGNAL_FATAL | CRIER_SIGNAL_FROM_PROCESS, CG_HOST);
+	feed_signal(node, CG_A, PID + 1, 5 * S, SIGKILL, CRIER_SIGNAL_FATAL | CRIER_SIGNAL_FROM_PROCESS,
+		    CG_HOST);
 	node->now_ns += 1 * MS;
 	feed_exit(node, CG_A, PID + 1, 6 * S, SIGKILL, 0); /* same pid, same signal, another start */
 	json_t *other = line_of(node, "process.exit", 0);
@@ -454,6 +483,7 @@ int main(void)
 		cmocka_unit_test(to_be_below_the_root_proves_no_host_process),
 		cmocka_unit_test(below_a_pod_it_is_the_pods_and_below_a_container_the_containers),
 		cmocka_unit_test(a_handle_is_asked_before_proc_and_proc_only_with_proof),
+		cmocka_unit_test(what_the_table_has_no_place_for_is_called_that),
 		cmocka_unit_test(an_id_that_comes_back_is_another_cgroup),
 		cmocka_unit_test(all_of_a_crun_container_is_in_its_sub_cgroup),
 		cmocka_unit_test(docker_in_a_pod_is_the_pods),
