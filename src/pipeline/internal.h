@@ -181,7 +181,7 @@ struct crier_pipeline {
 	uint64_t wait_ns;	/* of the record that is being released from a hold, else 0 */
 	bool ready;
 	bool exec_unseen, mkdir_unseen; /* nothing on this node shows them: the runtime's word has to do */
-	bool seeded; /* the processes alive at start were told */
+	bool seeded;			/* the processes alive at start were told */
 
 	/* runtime */
 	bool cri_enabled, cri_up;
