@@ -96,7 +96,7 @@ struct crier_life {
 	uint8_t missing;	 /* enum crier_meta_status of the last MISSING */
 
 	/* what was told */
-	bool may_run;	  /* it was there before crier, and who lives in it was not seen: its init may have executed */
+	bool may_run; /* it was there before crier, and who lives in it was not seen: its init may have executed */
 	bool want_snapshot;
 	bool started_told, exited_told, removed_told;
 	bool cri_known;	     /* the runtime named it at least once */
