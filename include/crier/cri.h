@@ -35,7 +35,7 @@ struct crier_cri_options {
 	uint32_t timeout_ms;	    /* deadline of each call; 2,000 */
 	uint32_t reconcile_ms;	    /* period of the list calls; 30,000 */
 	uint32_t max_in_flight;	    /* calls at once; 8 */
-	uint32_t max_queued;	    /* queries waiting; 4,096 */
+	uint32_t max_queued;	    /* queries waiting, urgent and others each; 4,096 */
 	uint32_t receive_max_bytes; /* one answer or event; 16 MiB */
 	bool stream;		    /* use the runtime's event stream */
 	bool stream_shared; /* also where each event goes to one subscriber only: taken from the kubelet */
@@ -65,10 +65,11 @@ enum crier_cri_question {
 /**
  * Ask about one id; main loop, never blocks. One answer comes for each accepted question: CONTAINER, POD or MISSING.
  * @param id  container or sandbox id, at most 128 bytes
+ * @param urgent  goes before all that are not; each kind in its order, with a queue of its own
  * @return 0; -EAGAIN: the queue is full (caller counts and asks later), -EINVAL
  */
 int crier_cri_ask(struct crier_cri *cri, enum crier_cri_question question, struct crier_slice id,
-		  bool with_pod);
+		  bool with_pod, bool urgent);
 
 /** Bring the next reconcile forward to now. */
 void crier_cri_reconcile(struct crier_cri *cri);

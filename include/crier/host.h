@@ -39,7 +39,7 @@ struct crier_host {
 		    size_t *ret_len);
 
 	/* effects */
-	void (*ask)(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod);
+	void (*ask)(void *ctx, enum crier_cri_question question, struct crier_slice id, bool urgent);
 	void (*reconcile)(void *ctx);
 	void (*classify)(void *ctx, uint64_t cgroup_id, enum crier_wire_cgroup_class cgroup_class);
 	void (*forget)(void *ctx, uint64_t cgroup_id);

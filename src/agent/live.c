@@ -124,11 +124,11 @@ static int live_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap
 	return r;
 }
 
-static void live_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod)
+static void live_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool urgent)
 {
 	struct crier_agent *agent = ctx;
 
-	if (agent->cri && crier_cri_ask(agent->cri, question, id, with_pod) < 0)
+	if (agent->cri && crier_cri_ask(agent->cri, question, id, true, urgent) < 0)
 		agent->asks_refused++; /* the pipeline asks again when no answer comes, and at each reconcile */
 }
 

@@ -108,7 +108,7 @@ static bool ask_one(void *ctx, struct crier_container *container)
 	if (look->pending >= QUESTIONS_MAX)
 		return false;
 	if (container->type != CRIER_CONTAINER_TYPE_SANDBOX &&
-	    crier_cri_ask(look->cri, CRIER_CRI_CONTAINER, crier_slice_of(container->id), false) == 0)
+	    crier_cri_ask(look->cri, CRIER_CRI_CONTAINER, crier_slice_of(container->id), false, false) == 0)
 		look->pending++;
 	return true;
 }

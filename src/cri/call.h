@@ -7,6 +7,8 @@
 
 #include "crier/cri_convert.h"
 
+#define CRIER_CRI_ANSWER_MAX (2 << 20) /* one answer or event, lists apart; its info alone may be 1 MiB */
+
 struct crier_cri_call {
 	grpc_call *call; /* NULL when idle */
 	enum crier_cri_method method;

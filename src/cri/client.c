@@ -6,6 +6,8 @@
 #include "client.h"
 
 #include <errno.h>
+#include <grpc/byte_buffer.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/random.h>
 
@@ -34,17 +36,18 @@ static bool is_stopping(struct crier_cri *cri)
 	return stopping;
 }
 
-/* The oldest question. @return false when there is none */
+/* The oldest urgent question, else the oldest of the others. @return false when there is none */
 static bool take(struct crier_cri *cri, struct crier_cri_query *ret_query)
 {
 	pthread_mutex_lock(&cri->lock);
-	bool any = cri->count > 0;
+	struct crier_cri_ring *ring = &cri->rings[cri->rings[0].count == 0];
+	bool any = ring->count > 0;
 
 	if (any) {
-		*ret_query = cri->ring[cri->head];
-		cri->head = (cri->head + 1) % cri->options.max_queued;
-		if (--cri->count == 0)
-			cri->head = 0; /* so that a quiet node touches the ring's first page only */
+		*ret_query = ring->items[ring->head];
+		ring->head = (ring->head + 1) % cri->options.max_queued;
+		if (--ring->count == 0)
+			ring->head = 0; /* so that a quiet node touches the ring's first page only */
 	}
 	pthread_mutex_unlock(&cri->lock);
 	return any;
@@ -87,11 +90,20 @@ static bool reconcile_is_wanted(struct crier_cri *cri)
 	return wanted;
 }
 
+/* What a runtime of thousands of containers, or one that lies, made malloc take is given back between the lists. */
+static void give_back(struct crier_cri *cri)
+{
+	cri->is_bloated = false;
+	(void)malloc_trim(0);
+}
+
 /* Whatever can be done now. */
 static void step(struct crier_cri *cri)
 {
 	bool is_idle = !cri->control.call && !cri->list.pos;
 
+	if (cri->is_bloated && is_idle)
+		give_back(cri);
 	crier_cri_outbox_flush(cri);
 	if (reconcile_is_wanted(cri))
 		cri->reconcile_at_ns = 0;
@@ -134,6 +146,7 @@ static void finished(struct crier_cri *cri, void *tag)
 
 	if (call->status == GRPC_STATUS_OK || call->status == GRPC_STATUS_NOT_FOUND)
 		cri->last_answer_ns = crier_cri_now_ns();
+	cri->is_bloated |= call->response && grpc_byte_buffer_length(call->response) > CRIER_CRI_TRIM_MIN;
 	if (call != &cri->control)
 		crier_cri_question_finished(cri, tag);
 	else if (cri->link == CRIER_CRI_LINK_PROBING)
@@ -233,7 +246,8 @@ static void destroy(struct crier_cri *cri)
 	pthread_mutex_destroy(&cri->lock);
 	pthread_cond_destroy(&cri->ended);
 	free(cri->slots);
-	free(cri->ring);
+	free(cri->rings[0].items);
+	free(cri->rings[1].items);
 	free(cri->socket);
 	free(cri);
 }
@@ -241,9 +255,10 @@ static void destroy(struct crier_cri *cri)
 static int allocate(struct crier_cri *cri)
 {
 	cri->socket = strdup(cri->options.socket);
-	cri->ring = calloc(cri->options.max_queued, sizeof(cri->ring[0]));
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(cri->rings); i++)
+		cri->rings[i].items = calloc(cri->options.max_queued, sizeof(cri->rings[i].items[0]));
 	cri->slots = calloc(cri->options.max_in_flight, sizeof(cri->slots[0]));
-	if (!cri->socket || !cri->ring || !cri->slots)
+	if (!cri->socket || !cri->rings[0].items || !cri->rings[1].items || !cri->slots)
 		return -ENOMEM;
 	int r = crier_cri_sandboxes_init(&cri->sandboxes, CRIER_CRI_SANDBOXES_MAX);
 
@@ -367,8 +382,10 @@ void crier_cri_free(struct crier_cri *cri)
 }
 
 int crier_cri_ask(struct crier_cri *cri, enum crier_cri_question question, struct crier_slice id,
-		  bool with_pod)
+		  bool with_pod, bool urgent)
 {
+	struct crier_cri_ring *queue = &cri->rings[!urgent];
+
 	if (id.len == 0 || id.len > CRIER_CRI_ID_MAX || question > CRIER_CRI_UNKNOWN)
 		return -EINVAL;
 	struct crier_cri_query query = {
@@ -380,11 +397,11 @@ int crier_cri_ask(struct crier_cri *cri, enum crier_cri_question question, struc
 
 	memcpy(query.id, id.ptr, id.len);
 	pthread_mutex_lock(&cri->lock);
-	if (cri->count == cri->options.max_queued) {
+	if (queue->count == cri->options.max_queued) {
 		pthread_mutex_unlock(&cri->lock);
 		return -EAGAIN;
 	}
-	cri->ring[(cri->head + cri->count++) % cri->options.max_queued] = query;
+	queue->items[(queue->head + queue->count++) % cri->options.max_queued] = query;
 	bool needed = claim_bell(cri);
 
 	pthread_mutex_unlock(&cri->lock);

@@ -21,6 +21,7 @@
 #define CRIER_CRI_BACKOFF_MAX_NS  10000000000ull /* … doubling to 10 s, a quarter more or less */
 #define CRIER_CRI_RETRY_MIN_NS	  5000000ull   /* between attempts to deliver into a full mailbox: 5 ms … */
 #define CRIER_CRI_RETRY_MAX_NS	  100000000ull /* … doubling to 0.1 s */
+#define CRIER_CRI_TRIM_MIN	  (1 << 20) /* an answer of this size makes malloc keep more than it is worth */
 #define CRIER_CRI_OUT_MAX	  (1 << 20) /* bytes waiting for the mailbox with which the event stream goes on */
 #define CRIER_CRI_SHUTDOWN_MAX_MS 180	    /* crier_cri_free() waits no longer for the thread */
 
@@ -30,6 +31,12 @@ struct crier_cri_query {
 	bool with_pod;
 	uint8_t len;
 	char id[CRIER_CRI_ID_MAX];
+};
+
+/* Questions that wait, first in first out. */
+struct crier_cri_ring {
+	struct crier_cri_query *items;
+	size_t head, count;
 };
 
 enum crier_cri_stage {
@@ -101,8 +108,7 @@ struct crier_cri {
 
 	/* shared with the main loop, under `lock`, which is never held across a call into gRPC */
 	pthread_mutex_t lock;
-	struct crier_cri_query *ring;
-	size_t head, count;
+	struct crier_cri_ring rings[2]; /* urgent ones first */
 	bool want_reconcile, stopping;
 	bool has_ended; /* the thread's last word, with `ended` */
 	pthread_cond_t ended;
@@ -130,6 +136,7 @@ struct crier_cri {
 	grpc_slice pods, containers;
 	bool has_pods, has_containers;
 	bool is_list_warned;
+	bool is_bloated; /* a large answer was held */
 
 	struct crier_cri_stream stream;
 

@@ -72,7 +72,7 @@ static void describe(struct crier_cri *cri)
 
 	snprintf(stream->words, sizeof(stream->words), "%s: %s%s%.*s (gRPC status %d)",
 		 crier_cri_method_path(CRIER_CRI_EVENTS),
-		 stream->closing ? stream->closing : "the runtime ended the stream", words.len ? ": " : "",
+		 stream->closing ? stream->closing : "the stream ended", words.len ? ": " : "",
 		 (int)crier_min(words.len, (size_t)200), words.len ? words.ptr : "", (int)stream->status);
 }
 

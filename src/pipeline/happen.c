@@ -55,14 +55,12 @@ static void stopped(struct crier_pipeline *p, struct crier_life *life)
 /* Processes in its cgroup are proof of the contrary: then the kernel's word on them, or the lists', is waited for. */
 static void deleted(struct crier_pipeline *p, struct crier_life *life)
 {
-	bool is_peopled = life->cgroup && life->cgroup->populated == 1;
-
 	life->deleted_ns = crier_max(p->now_ns, 1ULL);
 	if (life->exited_told)
 		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
 	else if (life->dying_until_ns && !life->death.from_runtime)
 		crier_death_finish(p, life); /* no more words will come */
-	else if (!is_peopled)
+	else if (!crier_mail_is_peopled(p, life))
 		begin_end(p, life);
 }
 

@@ -384,6 +384,8 @@ void crier_mail_merge_container(struct crier_pipeline *p, struct crier_life *lif
 /** A sandbox's own words: type, pid, source. */
 void crier_mail_merge_sandbox(struct crier_pipeline *p, struct crier_life *life, struct crier_pod *pod,
 			      const struct crier_meta_pod *meta, enum crier_source source);
+/** Are there processes in its cgroup, as far as one can know? */
+bool crier_mail_is_peopled(struct crier_pipeline *p, const struct crier_life *life);
 /** What comes with a name that was missing: lines to be mended, a death whose slot could not be named. */
 void crier_mail_named(struct crier_pipeline *p, struct crier_life *life);
 

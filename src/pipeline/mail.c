@@ -216,6 +216,22 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 	crier_life_schedule(p, life);
 }
 
+/* Of a cgroup that was there before crier nothing was told yet: then the cgroup itself says. */
+bool crier_mail_is_peopled(struct crier_pipeline *p, const struct crier_life *life)
+{
+	const struct crier_cgroup *cgroup = life->cgroup;
+	const char *root = p->start.layout.primary_root;
+	struct crier_slice text;
+	uint64_t populated;
+
+	if (!cgroup || cgroup->removed_ns || cgroup->populated != CRIER_UNKNOWN_BOOL || !cgroup->path)
+		return cgroup && cgroup->populated == 1;
+	if (!p->start.layout.primary_is_v2)
+		return crier_read_file(p, root, cgroup->path, "cgroup.procs", &text) && text.len > 0;
+	return crier_read_file(p, root, cgroup->path, "cgroup.events", &text) &&
+	       crier_text_number(text, "populated", &populated) && populated == 1;
+}
+
 struct sweep {
 	struct crier_pipeline *p;
 	uint64_t generation;
@@ -236,7 +252,7 @@ static bool sweep_one(void *ctx, struct crier_container *container)
 		return true;
 	/* one list that misses a living container is no proof, and processes in its cgroup are proof of the contrary */
 	life->lists_missed++;
-	if (!life->exited_told && (life->lists_missed < 2 || (life->cgroup && life->cgroup->populated == 1)))
+	if (!life->exited_told && (life->lists_missed < 2 || crier_mail_is_peopled(sweep->p, life)))
 		return true;
 	crier_removed(sweep->p, life, CRIER_REMOVED_RUNTIME);
 	return true;

@@ -49,15 +49,19 @@ void crier_life_ask(struct crier_pipeline *p, struct crier_life *life)
 						   ? CRIER_CRI_CONTAINER
 						   : CRIER_CRI_UNKNOWN;
 
+	/* who is only in a list has no events that wait; thousands of them must not keep others waiting */
+	bool urgent = life->cgroup || life->dying_until_ns;
+
 	life->next_ask_ns = 0;
 	if (p->cri_enabled) {
-		p->host.ask(p->host.ctx, question, crier_slice_of(container->id), true);
+		p->host.ask(p->host.ctx, question, crier_slice_of(container->id), urgent);
 		p->cri_asked++;
 		life->ask = ASK_WAITING;
 		life->asks++;
 		life->asked_ns = p->now_ns;
 		crier_list_remove(&life->asked);
-		crier_list_append(&p->unanswered, &life->asked);
+		if (urgent)
+			crier_list_append(&p->unanswered, &life->asked);
 	}
 	crier_life_schedule(p, life);
 }

@@ -7,7 +7,7 @@
  *   cri_driver watch SOCKET [timeout_ms=N] [reconcile_ms=N] [in_flight=N] [queued=N] [receive=N] [mailbox=N] [life=N]
  *       [stream=1|2]: 1 where events go to every subscriber, 2 wherever they are offered
  *
- * Commands of watch: container ID, container+pod ID, sandbox ID, unknown ID, unknown+pod ID, reconcile, stall
+ * Commands of watch: container ID, container+pod ID, urgent ID (a container), sandbox ID, unknown ID, unknown+pod ID, reconcile, stall
  * (leave the mailbox alone), resume, stats, free (prints how long crier_cri_free() took, and ends).
  */
 #include <errno.h>
@@ -207,16 +207,20 @@ static int ask(struct crier_cri *cri, const char *word, const char *id)
 	static const struct {
 		const char *word;
 		enum crier_cri_question question;
-		bool with_pod;
+		bool with_pod, urgent;
 	} words[] = {
-		{"container", CRIER_CRI_CONTAINER, false}, {"container+pod", CRIER_CRI_CONTAINER, true},
-		{"sandbox", CRIER_CRI_SANDBOX, false},	   {"unknown", CRIER_CRI_UNKNOWN, false},
-		{"unknown+pod", CRIER_CRI_UNKNOWN, true},
+		{"container", CRIER_CRI_CONTAINER, false, false},
+		{"container+pod", CRIER_CRI_CONTAINER, true, false},
+		{"urgent", CRIER_CRI_CONTAINER, false, true},
+		{"sandbox", CRIER_CRI_SANDBOX, false, false},
+		{"unknown", CRIER_CRI_UNKNOWN, false, false},
+		{"unknown+pod", CRIER_CRI_UNKNOWN, true, false},
 	};
 
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(words); i++)
 		if (strcmp(word, words[i].word) == 0)
-			return crier_cri_ask(cri, words[i].question, crier_slice_of(id), words[i].with_pod);
+			return crier_cri_ask(cri, words[i].question, crier_slice_of(id), words[i].with_pod,
+					     words[i].urgent);
 	return -ENOSYS;
 }
 

@@ -78,9 +78,10 @@ def test_errors_by_their_code(env: Env) -> None:
         "NOT_FOUND": "not_found",
         "DEADLINE_EXCEEDED": "timeout",
         "PERMISSION_DENIED": "refused",
+        "UNAUTHENTICATED": "refused",
         "UNIMPLEMENTED": "refused",
-        "UNKNOWN": "invalid",
-        "RESOURCE_EXHAUSTED": "invalid",
+        **{code: "invalid" for code in ("UNKNOWN", "INVALID_ARGUMENT", "ALREADY_EXISTS", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+                                        "ABORTED", "OUT_OF_RANGE", "INTERNAL", "DATA_LOSS")},
     }
 
     def abort(request: bytes, context: Any) -> bytes:
@@ -127,6 +128,26 @@ def test_calls_in_flight_are_bounded(env: Env) -> None:
             driver.say(f"container c{number}")
         driver.wait("all answers", lambda _: driver.count("container", after) == 60, after)
         assert fake.most_at_once == 3, f"{fake.most_at_once} at once"
+
+
+def test_urgent_questions_go_first(env: Env) -> None:
+    """Thousands that a list brought up wait behind the one whose events wait."""
+    path = env.folder() / "s"
+    with Fake(path) as fake, Driver(path, in_flight=2) as driver:
+        driver.wait_type("list_end")
+        gate = threading.Event()
+        fake.methods["ContainerStatus"] = lambda request, _: (gate.wait(20), container(asked_id(request)))[1]
+        after = driver.position()
+        for number in range(500):
+            driver.say(f"container c{number}")
+        for number in range(3):
+            driver.say(f"urgent u{number}")
+        driver.wait("all replies", lambda _: driver.count("asked", after) == 503, after)
+        gate.set()
+        driver.wait("all answers", lambda _: driver.count("container", after) == 503, after)
+        order = [m["container"]["id"] for m in driver.messages[after:] if m["type"] == "container"]
+        assert max(order.index(f"u{number}") for number in range(3)) < 2 + 2 + 3, f"{order[:20]}"
+        assert [each for each in order if each[0] == "u"] in (["u0", "u1", "u2"], ["u1", "u0", "u2"], ["u0", "u2", "u1"]), f"{order[:20]}"
 
 
 def test_queue_is_bounded_and_each_accepted_question_answered(env: Env) -> None:
@@ -195,6 +216,21 @@ def test_long_list(env: Env) -> None:
     with Fake(path, ListContainers=everything), Driver(path, mailbox=65536, timeout_ms=10000) as driver:
         driver.wait_type("list_end", seconds=30)
         assert driver.count("container") == 5000
+
+
+def test_only_lists_may_be_large(env: Env) -> None:
+    """Eight questions are on their way at once: an answer about one container is bounded apart."""
+    path = env.folder() / "s"
+    padding = field(1000, b"x" * (3 << 20))
+    with Fake(path, ContainerStatus=padding, PodSandboxStatus=padding) as fake, Driver(path) as driver:
+        driver.wait_type("list_end")
+        for word in ("container", "sandbox"):
+            answer = driver.ask(word, "c")
+            assert answer["status"] == "invalid" and "larger than max" in answer["error"], f"{answer}"
+        fake.methods["ListContainers"] = padding + listed_container("c1")
+        after = driver.position()
+        driver.say("reconcile")
+        assert driver.wait_type("container", after)["container"]["id"] == "c1"
 
 
 def test_list_beyond_the_limit_is_no_list(env: Env) -> None:

@@ -36,7 +36,7 @@ struct node {
 	json_t *lines[4096];
 	size_t line_count;
 	char asked[256][CRIER_ID_MAX];
-	size_t asked_count;
+	size_t asked_count, urgent_count;
 	size_t classified, inits_added, scans;
 	uint64_t init_starts[65536]; /* the kernel's map of inits: start + 1 by pid */
 	size_t inits;
@@ -134,11 +134,12 @@ static int node_cgroup_path(void *ctx, uint64_t id, char *buf, size_t cap, size_
 	return node_read(ctx, name, buf, cap, ret_len);
 }
 
-static void node_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool with_pod)
+static void node_ask(void *ctx, enum crier_cri_question question, struct crier_slice id, bool urgent)
 {
 	struct node *node = ctx;
 
-	(void)question, (void)with_pod;
+	(void)question;
+	node->urgent_count += urgent;
 	if (node->asked_count < CRIER_ARRAY_SIZE(node->asked))
 		crier_copy_str(node->asked[node->asked_count++], CRIER_ID_MAX, id);
 }

@@ -361,6 +361,61 @@ static void deleted_does_not_end_what_lives(void **state)
 	node_free(node);
 }
 
+/* There before crier looked: no record says whether anybody is in its cgroup, and none says that it became empty. */
+static struct node *node_with_found(const char *populated)
+{
+	struct node *node = node_config(CRIER_PROFILE_DEFAULT);
+
+	node->runs_already = true;
+	node_file(node, "/cg" POD_DIR "/" ID_A "/cgroup.events", populated);
+	node_start(node, true);
+	mail_container(node, ID_A, "app");
+	return node;
+}
+
+static void neither_lists_nor_events_end_what_was_there_and_lives(void **state)
+{
+	static const char *const populated[] = {"populated 1\nfrozen 0\n", "populated 0\nfrozen 0\n"};
+
+	(void)state;
+	for (size_t lives = 0; lives < 2; lives++) {
+		struct node *node = node_with_found(populated[!lives]);
+
+		for (uint64_t generation = 1; generation < 5; generation++) {
+			node->now_ns += 30 * S;
+			mail_list(node, CRIER_META_LIST_BEGIN, generation);
+			mail_list(node, CRIER_META_LIST_END, generation);
+		}
+		assert_int_equal(count_of(node, "container.removed"), !lives);
+		node_free(node);
+		node = node_with_found(populated[!lives]);
+		mail_deleted(node, ID_A);
+		run_until(node, node->now_ns + 10 * S);
+		assert_int_equal(count_of(node, "container.removed"), !lives);
+		node_free(node);
+	}
+}
+
+static void questions_nobody_waits_for_are_not_urgent(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
+
+	(void)state;
+	mail_list(node, CRIER_META_LIST_BEGIN, 1);
+	fill_container(&message, ID_B, "old", CRIER_STATE_EXITED);
+	message.generation = 1;
+	feed_mail(node, &message);
+	assert_int_equal(node->asked_count, 1);
+	assert_int_equal(node->urgent_count, 0);
+	run_until(node, node->now_ns + 1 * S); /* it waits for its turn: that is no silence of the runtime */
+	feed_mkdir(node, CG_A, CG_POD, ID_A);
+	assert_int_equal(node->urgent_count, 1);
+	assert_int_equal(count_of(node, "container.created"), 0);
+	mail_container(node, ID_A, "app");
+	assert_string_equal(text_at(line_of(node, "container.created", 0), "attribution.status"), "full");
+	node_free(node);
+}
+
 static void created_and_deleted_without_a_start(void **state)
 {
 	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
@@ -571,6 +626,8 @@ int main(void)
 		cmocka_unit_test(deleted_ends_the_wait_for_more_words),
 		cmocka_unit_test(deleted_and_two_lists_remove_once),
 		cmocka_unit_test(deleted_does_not_end_what_lives),
+		cmocka_unit_test(neither_lists_nor_events_end_what_was_there_and_lives),
+		cmocka_unit_test(questions_nobody_waits_for_are_not_urgent),
 		cmocka_unit_test(created_and_deleted_without_a_start),
 		cmocka_unit_test(a_list_older_than_the_deletion_does_not_bring_it_back),
 		cmocka_unit_test(a_container_made_while_a_list_is_read_is_not_gone),
