@@ -146,6 +146,16 @@ class Containerd:
         """Freezes the daemon (its containers run on): a runtime that accepts calls and answers none."""
         proc.freeze(self.pid())
 
+    def is_paused(self) -> bool:
+        return proc.is_frozen(self.pid())
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell to clients, no clean end of what was under way; containers and shims live on."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
     def resume(self) -> None:
         os.kill(self.pid(), signal.SIGCONT)
 

@@ -8,13 +8,18 @@ import time
 from pathlib import Path
 
 
+def is_frozen(pid: int) -> bool:
+    """Every thread stands still."""
+    states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    return set(states) == {"T"}
+
+
 def freeze(pid: int, seconds: float = 5) -> None:
     """SIGSTOP, and waits until every thread stands still: one that runs on another CPU may answer a last call."""
     os.kill(pid, signal.SIGSTOP)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
-        if set(states) == {"T"}:
+        if is_frozen(pid):
             return
         time.sleep(0.001)
     raise RuntimeError(f"process {pid}: not stopped after {seconds} s")

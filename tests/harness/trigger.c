@@ -406,6 +406,27 @@ static int life(const char *token, double ms, int code, int dies_of_memory)
 	return code;
 }
 
+// each-usr1: stays, and executes a child for each SIGUSR1: an event when the test asks for one.
+static int each_usr1(void)
+{
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	signal(SIGUSR1, on_usr1);
+	for (;;) {
+		while (!usr1)
+			sigsuspend(&before);
+		usr1 = 0;
+		if (fork() == 0) {
+			execl(SELF, SELF, "exit", "0", (char *)NULL);
+			_exit(127);
+		}
+		wait(NULL);
+	}
+}
+
 static int run_verb(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "pause";
@@ -428,6 +449,8 @@ static int run_verb(int argc, char **argv)
 	}
 	if (!strcmp(verb, "abort"))
 		return abort_in_child();
+	if (!strcmp(verb, "each-usr1"))
+		return each_usr1();
 	if (!strcmp(verb, "life") && argc > 4)
 		return life(argv[2], arg(argc, argv, 3, 0), (int)arg(argc, argv, 4, 0), argc > 5);
 	if (!strcmp(verb, "life-child") && argc > 3) {
