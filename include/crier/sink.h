@@ -34,6 +34,17 @@ int crier_sink_new(const struct crier_sink_options *options, struct crier_sink *
 /** Main loop. Whole line or nothing. @return 0; -ENOSPC: does not fit now */
 int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;
 
+/**
+ * The same without a lock or a call for each line: the writer learns of it with the next crier_sink_flush, at once when the
+ * line is urgent or a batch is full.
+ */
+int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;
+/** Hand over what is staged; the main loop does so before it sleeps. */
+void crier_sink_flush(struct crier_sink *sink);
+
+/** Main loop, now and then: after a burst give its pages back. Cheap when there was none. */
+void crier_sink_trim(struct crier_sink *sink);
+
 /** Bytes free now: the pipeline's back-pressure input. */
 size_t crier_sink_room(const struct crier_sink *sink);
 

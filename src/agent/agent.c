@@ -165,12 +165,15 @@ static bool turn(struct crier_agent *agent, bool *ret_more)
 	size_t mails = feed_mails(agent);
 	uint64_t now_ns = crier_agent_now();
 
-	if (now_ns - agent->counters_ns >= COUNTERS_NS)
+	if (now_ns - agent->counters_ns >= COUNTERS_NS) {
 		crier_agent_counters(agent);
+		crier_agent_give_back(agent, now_ns);
+	}
 	if (now_ns >= crier_pipeline_deadline(agent->pipeline))
 		crier_agent_feed(agent, CRIER_INPUT_TICK, NULL, 0);
 	keep_state(agent, now_ns);
 	tell_troubles(agent);
+	crier_sink_flush(agent->sink);
 	*ret_more = records >= TURN_RECORDS || mails >= TURN_MAILS;
 	return records || mails;
 }
@@ -365,6 +368,7 @@ static void wait_for_room(struct crier_agent *agent)
 	uint64_t end_ns = crier_agent_now() + agent->config->stop_deadline_ms * MS_NS / 2;
 	int error;
 
+	crier_sink_flush(agent->sink);
 	while (crier_sink_room(agent->sink) < LAST_LINES_ROOM && crier_agent_now() < end_ns &&
 	       crier_sink_state(agent->sink, &error) != CRIER_SINK_CLOSED)
 		nanosleep(&pause, NULL);
@@ -430,6 +434,7 @@ int crier_agent_run(const struct crier_config *config, const char *recording_pat
 
 	if (!agent)
 		return crier_err_set(err, -ENOMEM, "crier: out of memory");
+	crier_agent_limit_memory();
 	agent->config = config;
 	agent->epoll_fd = agent->timer_fd = agent->clock_fd = agent->signal_fd = -1;
 	for (size_t i = 0; i < PSI_WATCHES_MAX; i++)

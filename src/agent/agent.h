@@ -47,6 +47,7 @@ struct crier_agent {
 	struct crier_input_counters counters;
 	uint64_t counters_ns, state_ns, state_seq;
 	size_t state_exited;
+	uint64_t trimmed_ns;
 	bool recording_failed, state_failed;
 	unsigned troubles_told;	 /* of the fallback */
 	bool arm_refused;	 /* the last look found nothing, and the rings would not be armed */
@@ -79,6 +80,12 @@ void crier_agent_save_state(struct crier_agent *agent, bool clean);
 /* ability.c */
 /** Prove what can be proven, tell agent.start with all that is missing, and the kernel's health when it is not whole. */
 void crier_agent_ready(struct crier_agent *agent, bool has_tree, bool has_seeds);
+
+/* memory.c */
+/** Bound what the C library keeps; before the first thread. */
+void crier_agent_limit_memory(void);
+/** After a burst: sink and heap give back what nobody uses. Now and then, from the loop. */
+void crier_agent_give_back(struct crier_agent *agent, uint64_t now_ns);
 
 /* live.c */
 void crier_agent_live(struct crier_agent *agent);

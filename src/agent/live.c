@@ -175,7 +175,7 @@ static void live_line(void *ctx, const char *line, size_t len, bool urgent)
 	struct crier_agent *agent = ctx;
 
 	/* room was checked against what the sink said before this turn, and it only grows */
-	if (crier_sink_put(agent->sink, line, len, urgent) < 0)
+	if (crier_sink_stage(agent->sink, line, len, urgent) < 0)
 		crier_error(
 			"output: a numbered line did not fit; please report this with the line before it");
 	agent->room_told -= crier_min(agent->room_told, len);

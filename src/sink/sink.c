@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ring between the main loop and the writer thread. One mutex guards positions and state; bytes between tail and head
- * belong to the writer, which writes them in place without the lock. Positions only rise; a byte's place is its position
- * modulo the ring's size.
+ * belong to the writer, which writes them in place without the lock, those behind head to the main loop: it stages lines
+ * there, also without the lock, and publishes a turn's worth at once. Positions only rise; a byte's place is its distance from
+ * `base` modulo the ring's size. When everything is written the ring begins anew at its first page, so that a
+ * reader who keeps up costs the same few warm pages again and again, however large the ring may become.
  */
 #include "crier/sink.h"
 
@@ -13,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -30,6 +33,8 @@
 #define WAKE_SIGNAL   SIGURG
 #define WAKE_EVERY_NS (5 * MS_NS)
 #define WAKE_TRIES    60
+/* Pages kept when a burst is over: what the writer has under way and what a turn makes. */
+#define KEPT_BYTES ((size_t)256 * 1024)
 
 struct crier_sink {
 	struct crier_target target; /* the writer's, once it runs */
@@ -41,6 +46,14 @@ struct crier_sink {
 	bool abandoned; /* it hangs in a write that no signal ends: it keeps this struct */
 	int event_fd, timer_fd, poll_fd;
 
+	/* the main loop's alone */
+	uint64_t staged;      /* filled up to; published up to `published` */
+	uint64_t published;   /* = head */
+	uint64_t room_end;    /* as far as it may fill, by the tail last seen */
+	bool staged_urgent;   /* among what is not published yet */
+	uint64_t touched_end; /* distance from base of the farthest byte since the last trim */
+
+	uint64_t base; /* changed by the main loop under the lock, and only while nothing waits */
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* for the writer */
 	pthread_cond_t done; /* for close */
@@ -108,10 +121,15 @@ static bool wait_for_batch(struct crier_sink *sink)
 	return false;
 }
 
+static size_t place(const struct crier_sink *sink, uint64_t position)
+{
+	return (size_t)((position - sink->base) % sink->size);
+}
+
 /* Position just behind the last newline in [from, to); `from` when there is none. */
 static uint64_t line_end(const struct crier_sink *sink, uint64_t from, uint64_t to)
 {
-	while (to > from && sink->ring[(to - 1) % sink->size] != '\n')
+	while (to > from && sink->ring[place(sink, to - 1)] != '\n')
 		to--;
 	return to;
 }
@@ -138,7 +156,7 @@ static void arm_timer(const struct crier_sink *sink, uint64_t ns)
 /* No lock. One write of [at, end). @return bytes, or -errno */
 static ssize_t attempt(struct crier_sink *sink, uint64_t at, uint64_t end)
 {
-	size_t offset = at % sink->size, len = (size_t)(end - at);
+	size_t offset = place(sink, at), len = (size_t)(end - at);
 	size_t first = crier_min(len, sink->size - offset);
 	struct iovec iov[2] = {{sink->ring + offset, first}, {sink->ring, len - first}};
 	uint64_t start = now_ns();
@@ -332,7 +350,10 @@ int crier_sink_new(const struct crier_sink_options *options, struct crier_sink *
 		crier_sink_free(sink);
 		return r;
 	}
-	sink->ring = malloc(sink->size);
+	sink->ring = mmap(NULL, sink->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (sink->ring == MAP_FAILED)
+		sink->ring = NULL;
+	sink->room_end = sink->size;
 	r = sink->ring ? open_fds(sink) : -ENOMEM;
 	if (r == 0)
 		r = start_writer(sink);
@@ -344,33 +365,88 @@ int crier_sink_new(const struct crier_sink_options *options, struct crier_sink *
 	return 0;
 }
 
-int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool urgent)
+/* Look where the writer is. Once for each turn's first line, and when room is short. */
+static void look_at_tail(struct crier_sink *sink)
 {
-	size_t offset, first;
-	uint64_t used;
-	int r = 0;
+	pthread_mutex_lock(&sink->lock);
+	if (sink->tail == sink->head && sink->staged == sink->head)
+		sink->base = sink->head;
+	sink->room_end = sink->tail + sink->size;
+	pthread_mutex_unlock(&sink->lock);
+}
 
+static void want_room(struct crier_sink *sink)
+{
+	pthread_mutex_lock(&sink->lock);
+	sink->room_wanted = true;
+	pthread_mutex_unlock(&sink->lock);
+}
+
+void crier_sink_flush(struct crier_sink *sink)
+{
+	uint64_t used, len = sink->staged - sink->published;
+	bool urgent = sink->staged_urgent;
+
+	if (!len)
+		return;
+	sink->published = sink->staged;
+	sink->staged_urgent = false;
 	pthread_mutex_lock(&sink->lock);
 	used = sink->head - sink->tail;
-	if (len > sink->size - used) {
-		sink->room_wanted = true;
-		r = -ENOSPC;
-	} else {
-		offset = sink->head % sink->size;
-		first = crier_min(len, sink->size - offset);
-		memcpy(sink->ring + offset, line, first);
-		memcpy(sink->ring, line + first, len - first);
-		sink->head += len;
-		if (used == 0)
-			sink->oldest_ns = now_ns();
-		if (urgent)
-			sink->urgent_end = sink->head;
-		/* The writer sleeps for the first line, for an urgent one, for a full batch; its own timer does the rest. */
-		if (used == 0 || urgent || (used < sink->write_bytes && used + len >= sink->write_bytes))
-			pthread_cond_signal(&sink->work);
-	}
+	sink->head = sink->staged;
+	if (used == 0)
+		sink->oldest_ns = now_ns();
+	if (urgent)
+		sink->urgent_end = sink->head;
+	/* The writer sleeps for the first line, for an urgent one, for a full batch; its own timer does the rest. */
+	if (used == 0 || urgent || (used < sink->write_bytes && used + len >= sink->write_bytes))
+		pthread_cond_signal(&sink->work);
 	pthread_mutex_unlock(&sink->lock);
+}
+
+int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool urgent)
+{
+	if (sink->staged == sink->published || len > sink->room_end - sink->staged)
+		look_at_tail(sink);
+	if (len > sink->room_end - sink->staged) {
+		crier_sink_flush(sink);
+		want_room(sink);
+		return -ENOSPC;
+	}
+	size_t offset = place(sink, sink->staged);
+	size_t first = crier_min(len, sink->size - offset);
+
+	memcpy(sink->ring + offset, line, first);
+	memcpy(sink->ring, line + first, len - first);
+	sink->staged += len;
+	sink->staged_urgent |= urgent;
+	sink->touched_end = crier_max(sink->touched_end, crier_min(offset + len, sink->size));
+	if (urgent || sink->staged - sink->published >= sink->write_bytes)
+		crier_sink_flush(sink);
+	return 0;
+}
+
+int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool urgent)
+{
+	int r = crier_sink_stage(sink, line, len, urgent);
+
+	crier_sink_flush(sink);
 	return r;
+}
+
+void crier_sink_trim(struct crier_sink *sink)
+{
+	bool is_empty;
+
+	if (sink->touched_end <= KEPT_BYTES || sink->staged != sink->published)
+		return;
+	pthread_mutex_lock(&sink->lock);
+	is_empty = sink->tail == sink->head;
+	pthread_mutex_unlock(&sink->lock);
+	if (!is_empty)
+		return; /* what waits is the writer's */
+	madvise(sink->ring + KEPT_BYTES, sink->size - KEPT_BYTES, MADV_DONTNEED);
+	sink->touched_end = 0;
 }
 
 /* The lock is no part of what `const` promises. */
@@ -384,7 +460,7 @@ size_t crier_sink_room(const struct crier_sink *sink)
 	size_t room;
 
 	pthread_mutex_lock(&mutable(sink)->lock);
-	room = sink->size - (size_t)(sink->head - sink->tail);
+	room = sink->size - (size_t)(sink->staged - sink->tail);
 	pthread_mutex_unlock(&mutable(sink)->lock);
 	return room;
 }
@@ -430,6 +506,7 @@ size_t crier_sink_close(struct crier_sink *sink, uint32_t deadline_ms)
 	uint64_t deadline = now_ns() + deadline_ms * MS_NS;
 	size_t left;
 
+	crier_sink_flush(sink);
 	pthread_mutex_lock(&sink->lock);
 	sink->closing = true;
 	pthread_cond_broadcast(&sink->work);
@@ -466,6 +543,7 @@ void crier_sink_free(struct crier_sink *sink)
 	pthread_cond_destroy(&sink->work);
 	pthread_cond_destroy(&sink->done);
 	pthread_mutex_destroy(&sink->lock);
-	free(sink->ring);
+	if (sink->ring)
+		munmap(sink->ring, sink->size);
 	free(sink);
 }

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines that are staged first and handed over together, and what the ring keeps of memory. */
+#include "sink_fixture.h"
+
+#define LARGE ((size_t)32 << 20)
+
+static void wait_empty(const struct crier_sink *sink, size_t size)
+{
+	uint64_t deadline = now_ms() + 8000;
+
+	while (crier_sink_room(sink) < size) {
+		if (now_ms() > deadline)
+			fail_msg("%zu bytes were never written", size - crier_sink_room(sink));
+		usleep(1000);
+	}
+}
+
+static void expect_read(int fd, const char *expected)
+{
+	char text[64];
+
+	assert_int_equal(read(fd, text, sizeof(text)), strlen(expected));
+	assert_memory_equal(text, expected, strlen(expected));
+}
+
+static void test_leave_with_the_flush(void **state)
+{
+	char text[64];
+	int fds[2];
+	(void)state;
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	redirect_stdout(fds[1]);
+	struct crier_sink *sink = open_sink("-", 65536, 0);
+
+	assert_int_equal(crier_sink_stage(sink, "a\n", 2, false), 0);
+	assert_int_equal(crier_sink_stage(sink, "b\n", 2, false), 0);
+	assert_int_equal(crier_sink_room(sink), 65536 - 4);
+	usleep(50000);
+	assert_int_equal(read(fds[0], text, sizeof(text)), -1); /* the writer does not know yet */
+	crier_sink_flush(sink);
+	wait_empty(sink, 65536);
+	expect_read(fds[0], "a\nb\n");
+	assert_int_equal(crier_sink_stage(sink, "c\n", 2, false), 0);
+	assert_int_equal(crier_sink_stage(sink, "d\n", 2, true), 0); /* urgent: at once, and takes along */
+	wait_empty(sink, 65536);
+	expect_read(fds[0], "c\nd\n");
+	assert_int_equal(crier_sink_stage(sink, "e\n", 2, false), 0);
+	assert_int_equal(crier_sink_close(sink, 1000), 0); /* nothing staged is forgotten */
+	expect_read(fds[0], "e\n");
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_wait_for_room(void **state)
+{
+	char line[50];
+	int fds[2];
+	(void)state;
+
+	memset(line, 'x', sizeof(line));
+	line[49] = '\n';
+	assert_int_equal(pipe(fds), 0);
+	redirect_stdout(fds[1]);
+	struct crier_sink *sink = open_sink("-", 100, 0);
+
+	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
+	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
+	/* a refused line hands over what is staged: else nobody would ever make room */
+	assert_int_equal(crier_sink_stage(sink, line, 50, false), -ENOSPC);
+	wait_empty(sink, 100);
+	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
+	assert_int_equal(crier_sink_close(sink, 1000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* Turns of many lines, some urgent, through a ring that wraps: every one whole and in order. */
+static void test_turns_in_order(void **state)
+{
+	struct reader reader;
+	char line[1024];
+	int fds[2];
+	(void)state;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	redirect_stdout(fds[1]);
+	struct crier_sink *sink = open_sink("-", 96 * 1024 + 1, 2);
+
+	start_reader(&reader, fds[0], 100, 30000);
+	for (unsigned i = 0; i < 5000; i++) {
+		size_t n = make_line(line, sizeof(line), i);
+
+		while (crier_sink_stage(sink, line, n, i % 333 == 0) == -ENOSPC) {
+			struct pollfd room = {.fd = crier_sink_fd(sink), .events = POLLIN};
+
+			assert_int_equal(poll(&room, 1, 10000), 1);
+			(void)crier_sink_state(sink, NULL);
+		}
+		if (i % 71 == 0)
+			crier_sink_flush(sink);
+	}
+	assert_int_equal(crier_sink_close(sink, 10000), 0);
+	crier_sink_free(sink);
+	close(fds[1]);
+	restore_stdout();
+	finish_reader(&reader, 5000);
+	close(fds[0]);
+}
+
+/* ---- memory ---- */
+
+static size_t resident_bytes(void)
+{
+	unsigned long size, resident;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu %lu", &size, &resident), 2);
+	fclose(file);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static char long_line[64 * 1024];
+
+static void test_who_keeps_up_costs_few_pages(void **state)
+{
+	(void)state;
+	struct crier_sink *sink = open_sink("/dev/null", LARGE, 0);
+	size_t before = resident_bytes();
+
+	for (size_t put = 0; put < 2 * LARGE; put += sizeof(long_line)) {
+		assert_int_equal(crier_sink_put(sink, long_line, sizeof(long_line), true), 0);
+		wait_empty(sink, LARGE);
+	}
+	assert_true(resident_bytes() < before + LARGE / 4);
+	crier_sink_free(sink);
+}
+
+static void test_a_burst_is_given_back(void **state)
+{
+	char *read_back = malloc(LARGE / 2);
+	int fds[2];
+	(void)state;
+
+	assert_non_null(read_back);
+	memset(read_back, 1, LARGE / 2);
+	assert_int_equal(pipe(fds), 0);
+	redirect_stdout(fds[1]);
+	struct crier_sink *sink = open_sink("-", LARGE, 0);
+
+	for (size_t put = 0; put < LARGE / 2; put += sizeof(long_line))
+		assert_int_equal(crier_sink_put(sink, long_line, sizeof(long_line), false), 0);
+	size_t full = resident_bytes();
+
+	crier_sink_trim(sink); /* nothing of what waits */
+	for (size_t got = 0; got < LARGE / 2;)
+		got += (size_t)read(fds[0], read_back + got, LARGE / 2 - got);
+	wait_empty(sink, LARGE);
+	for (size_t i = 0; i < LARGE / 2; i++)
+		if (read_back[i] != long_line[i % sizeof(long_line)])
+			fail_msg("byte %zu is another", i);
+	crier_sink_trim(sink);
+	assert_true(resident_bytes() + LARGE / 4 < full);
+	assert_int_equal(crier_sink_put(sink, "after\n", 6, true), 0);
+	expect_read(fds[0], "after\n");
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[0]);
+	close(fds[1]);
+	free(read_back);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_leave_with_the_flush),  TEST(test_wait_for_room),
+		TEST(test_turns_in_order),	  TEST(test_who_keeps_up_costs_few_pages),
+		TEST(test_a_burst_is_given_back),
+	};
+
+	memset(long_line, 'x', sizeof(long_line));
+	long_line[sizeof(long_line) - 1] = '\n';
+	return cmocka_run_group_tests_name("sink_stage", tests, setup, teardown);
+}
