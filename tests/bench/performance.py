@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,51 @@ def _section(title: str, rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+STAGES = ("decode", "attribute", "hold", "enrich", "correlate", "filter", "emit")
+
+
+def _grid(titles: list[str], lines: list[list[str]]) -> str:
+    text = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
+    return "\n".join(text + [f"| {' | '.join(line)} |" for line in lines]) + "\n"
+
+
+def _pipeline(rows: list[dict[str, Any]]) -> str:
+    """One line for each stream: all in all, then the stages; the rows themselves would be hundreds."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        # a recording's name holds a dot itself
+        case, what = re.fullmatch(r"pipeline\.(.+?(?:\.rec)?)\.(.+)", row["measure"]).groups()  # type: ignore[union-attr]
+        found.setdefault(case, {})[what] = row
+
+    def cell(case: str, what: str) -> str:
+        return _number(found[case][what]["value"]) if what in found[case] else ""
+
+    totals, stages = [], []
+    for case, parts in found.items():
+        total = parts["total"]
+        floor = f"{_number(total['floor'])} ({total['value'] / total['floor']:.2f} x)" if total["floor"] else ""
+        names = ("floor_snprintf", "floor_jansson", "allocations", "line", "total.instructions")
+        totals.append([f"`{case}`", cell(case, "total"), floor, *[cell(case, name) for name in names]])
+        if "decode" in parts:
+            stages.append([f"`{case}`", *[f"{cell(case, stage)} / {cell(case, f'{stage}.instructions')}" for stage in STAGES]])
+    lines = {what: row for parts in found.values() for what, row in parts.items() if what.startswith("line_")}
+    text = f"\n## {SECTIONS['pipeline']}\n\n"
+    text += _grid(["stream", "ns/event", "fragment floor", "snprintf", "jansson", "allocations/event", "bytes/line", "instructions/event"], totals)
+    text += "\nBy stage, nanoseconds / instructions:\n\n" + _grid(["stream", *STAGES], stages)
+    text += "\nBytes of a line: " + ", ".join(f"{what.removeprefix('line_')} {_number(row['value'])}" for what, row in sorted(lines.items())) + ".\n"
+    return text
+
+
+def _aims(rows: list[dict[str, Any]]) -> str:
+    known = {row["measure"]: row for row in rows}
+    lines = []
+    for measure, (sign, limit) in AIMS.items():
+        if row := known.get(measure):
+            met = row["value"] <= limit if sign == "<=" else row["value"] >= limit
+            lines.append([f"`{measure}`", f"{_number(row['value'])} {row['unit']}", f"{sign} {_number(limit)}", "yes" if met else "no"])
+    return "\n## Beside the aims\n\n" + _grid(["measure", "value", "aim", "met"], lines)
+
+
 def markdown(report: dict[str, Any], notes: list[str], minutes: str = "an hour") -> str:
     machine = report["machine"]
     text = HEAD + (
@@ -140,9 +186,10 @@ def markdown(report: dict[str, Any], notes: list[str], minutes: str = "an hour")
     )
     for note in notes:
         text += f"\n{note[0].upper()}{note[1:]}.\n"
+    text += _aims(report["rows"])
     for key, title in SECTIONS.items():
         if rows := [row for row in report["rows"] if row["measure"].split(".", 1)[0] == key]:
-            text += _section(title, rows)
+            text += _pipeline(rows) if key == "pipeline" else _section(title, rows)
     runs = max((row["runs"] for row in report["rows"]), default=0)
     return text + HOW.format(minutes=minutes, runs=runs)
 

@@ -416,9 +416,22 @@ void bench_stream_feed(const struct bench_stream *s)
 	struct crier_pipeline *pipeline = s->node->pipeline;
 	uint64_t now_ns = s->node->now_ns;
 
-	for (size_t i = 0; i < s->count; i++)
-		crier_pipeline_feed(pipeline, s->items[i].type, now_ns, s->ring + s->items[i].offset,
-				    s->items[i].len);
+	struct crier_slice batch[CRIER_PROBE_BATCH];
+	size_t i = 0;
+
+	while (i < s->count) {
+		size_t count = 0;
+
+		for (; i < s->count && count < CRIER_PROBE_BATCH && s->items[i].type == CRIER_INPUT_RECORD;
+		     i++)
+			batch[count++] = (struct crier_slice){s->ring + s->items[i].offset, s->items[i].len};
+		crier_pipeline_feed_records(pipeline, now_ns, batch, count);
+		if (i < s->count && s->items[i].type != CRIER_INPUT_RECORD) {
+			crier_pipeline_feed(pipeline, s->items[i].type, now_ns, s->ring + s->items[i].offset,
+					    s->items[i].len);
+			i++;
+		}
+	}
 	if (now_ns >= crier_pipeline_deadline(pipeline))
 		crier_pipeline_feed(pipeline, CRIER_INPUT_TICK, now_ns, NULL, 0);
 }

@@ -63,7 +63,7 @@ void bench_stream_free(struct bench_stream *stream);
 void bench_stream_warm(struct bench_stream *stream);
 /** Make the next batch; the node's clock goes on by a microsecond for each record. */
 void bench_stream_fill(struct bench_stream *stream);
-/** Feed the batch, as a turn of the loop does: one time for all. */
+/** Feed the batch, as a turn of the loop does: one time for all, records in the drain's portions. */
 void bench_stream_feed(const struct bench_stream *stream);
 
 #endif
