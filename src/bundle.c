@@ -97,36 +97,93 @@ static struct crier_slice text_of(const json_t *object, const char *key)
 		       : CRIER_SLICE_NONE;
 }
 
-/*
- * Brackets and commas outside of strings: what bounds the tree without making it. NUL is no character of JSON, and jansson
- * passes over it as if it were not there.
- */
-static int check_text(const char *text, size_t len)
+/* A walk over a text's brackets and strings, which makes no tree of it. */
+struct scan {
+	const char *key;	   /* the member of the outermost object that is looked for */
+	struct crier_slice string; /* the last one seen at that level */
+	struct crier_slice *ret_value;
+	size_t depth, values;
+	bool taking; /* its value is being gone through */
+};
+
+/* The end of a string's quotes from behind the first; `len` when there is none. */
+static size_t skip_string(const char *text, size_t at, size_t len)
 {
-	size_t depth = 0, values = 0;
-	bool in_string = false;
+	while (at < len && text[at] != '"')
+		at += text[at] == '\\' ? 2 : 1;
+	return crier_min(at, len);
+}
 
-	if (len == 0 || memchr(text, '\0', len))
+/* A character outside of strings. @return 0, -EBADMSG, -E2BIG */
+static int step(struct scan *scan, const char *at)
+{
+	switch (*at) {
+	case ':':
+		if (scan->depth == 1 && crier_slice_equal(scan->string, crier_slice_of(scan->key))) {
+			if (scan->ret_value->ptr)
+				return -EBADMSG; /* twice */
+			scan->ret_value->ptr = at + 1;
+			scan->taking = true;
+		}
+		break;
+	case '[':
+	case '{': scan->depth++; break;
+	case ']':
+	case '}':
+		if (scan->depth-- == 0)
+			return -EBADMSG;
+		break;
+	default: break;
+	}
+	if (scan->taking && (*at == ',' ? scan->depth == 1 : scan->depth == 0)) {
+		scan->ret_value->len = (size_t)(at - scan->ret_value->ptr);
+		scan->taking = false;
+	}
+	scan->values += *at == ',' || *at == '[' || *at == '{';
+	return scan->depth > CRIER_BUNDLE_DEPTH_MAX || scan->values > CRIER_BUNDLE_VALUES_MAX ? -E2BIG : 0;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/*
+ * The value of `key` in the object that `text` is; absent when it has none. All else is looked at for its brackets only, so
+ * that of a config.json of 60 KiB jansson sees the annotations. NUL is no character of JSON, and jansson passes over it as if
+ * it were not there.
+ * @return 0, -EBADMSG, -E2BIG
+ */
+static int find_member(struct crier_slice text, const char *key, struct crier_slice *ret_value)
+{
+	struct scan scan = {.key = key, .ret_value = ret_value};
+	size_t begin = 0;
+
+	*ret_value = CRIER_SLICE_NONE;
+	while (begin < text.len && is_blank(text.ptr[begin]))
+		begin++;
+	if (begin == text.len || text.ptr[begin] != '{' || memchr(text.ptr, '\0', text.len))
 		return -EBADMSG;
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
+	for (size_t i = begin; i < text.len; i++) {
+		int r;
 
-		if (in_string) {
-			if (c == '\\')
-				i++;
-			in_string = c != '"';
+		if (scan.depth == 0 && i > begin && !is_blank(text.ptr[i]))
+			return -EBADMSG; /* a second value */
+		if (text.ptr[i] != '"') {
+			r = step(&scan, text.ptr + i);
+			if (r < 0)
+				return r;
 			continue;
 		}
-		in_string = c == '"';
-		if (c == '[' || c == '{')
-			depth++;
-		if ((c == ']' || c == '}') && depth)
-			depth--;
-		values += c == ',' || c == '[' || c == '{';
-		if (depth > CRIER_BUNDLE_DEPTH_MAX || values > CRIER_BUNDLE_VALUES_MAX)
-			return -E2BIG;
+		size_t end = skip_string(text.ptr, i + 1, text.len);
+
+		if (end == text.len)
+			return -EBADMSG;
+		if (scan.depth == 1)
+			scan.string = (struct crier_slice){text.ptr + i + 1, end - i - 1};
+		i = end;
 	}
-	return 0;
+	return scan.depth ? -EBADMSG : 0;
 }
 
 static int keep_rows(const struct row *rows, const json_t *keys, json_t *kept)
@@ -143,30 +200,47 @@ static int keep_rows(const struct row *rows, const json_t *keys, json_t *kept)
 	return 0;
 }
 
+/* @return the JSON of the object that holds the form's keys; absent: there is none */
+static int find_keys(enum crier_bundle_form form, struct crier_slice text, struct crier_slice *ret_keys)
+{
+	int r = 0;
+
+	for (size_t i = 0;
+	     i < CRIER_ARRAY_SIZE(forms[form].path) && forms[form].path[i] && r == 0 && text.ptr; i++) {
+		struct crier_slice member;
+
+		r = find_member(text, forms[form].path[i], &member);
+		while (r == 0 && member.len && is_blank(member.ptr[0]))
+			member.ptr++, member.len--;
+		if (r == 0 && member.ptr && (member.len == 0 || member.ptr[0] != '{'))
+			member = CRIER_SLICE_NONE; /* null, or a thing of another kind */
+		text = member;
+	}
+	*ret_keys = text;
+	return r;
+}
+
 int crier_bundle_keep(enum crier_bundle_form form, const char *text, size_t len, char *buf, size_t cap,
 		      size_t *ret_len)
 {
-	int r = check_text(text, len);
+	struct crier_slice keys;
+	json_t *told = NULL, *kept;
+	size_t size = 0;
+	int r = find_keys(form, (struct crier_slice){text, len}, &keys);
 
 	if (r < 0)
 		return r;
-
-	/* an rlimit without end is 2^64 - 1, an error to jansson where integers are integers */
-	const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
-	json_t *root = json_loadb(text, len, flags, NULL);
-	json_t *kept = json_object();
-	const json_t *keys = root;
-	size_t size = 0;
-
-	r = !kept ? -ENOMEM : !json_is_object(root) ? -EBADMSG : 0;
-	for (size_t i = 0; i < CRIER_ARRAY_SIZE(forms[form].path) && forms[form].path[i]; i++)
-		keys = json_object_get(keys, forms[form].path[i]);
-	if (r == 0)
-		r = keep_rows(forms[form].rows, keys, kept);
+	if (keys.ptr) {
+		told = json_loadb(keys.ptr, keys.len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+		if (!told)
+			return -EBADMSG;
+	}
+	kept = json_object();
+	r = kept ? keep_rows(forms[form].rows, told, kept) : -ENOMEM;
 	if (r == 0)
 		size = json_dumpb(kept, buf, cap, JSON_COMPACT);
 	json_decref(kept);
-	json_decref(root);
+	json_decref(told);
 	if (r < 0)
 		return r;
 	if (size == 0 || size > cap)

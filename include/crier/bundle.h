@@ -31,9 +31,10 @@ enum crier_bundle_form {
 #define CRIER_BUNDLE_VALUES_MAX 65536
 
 /**
- * Keep what is used of a file's text: one flat JSON object, longer strings cut to CRIER_META_STRING_MAX bytes.
+ * Keep what is used of a file's text: one flat JSON object, longer strings cut to CRIER_META_STRING_MAX bytes. What lies
+ * outside of the object with the keys is checked for its brackets and quotes only.
  * @return 0; -EBADMSG (no JSON, invalid UTF-8, a key twice), -E2BIG (nested deeper or more values than the bounds),
- *         -EFBIG (what is kept does not fit), -ENOMEM. Some 0.2 ms for 40 KiB
+ *         -EFBIG (what is kept does not fit), -ENOMEM. Some 30 us for 40 KiB
  */
 int crier_bundle_keep(enum crier_bundle_form form, const char *text, size_t len, char *buf, size_t cap,
 		      size_t *ret_len) crier_must_check;

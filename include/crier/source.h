@@ -26,7 +26,7 @@ struct crier_sources {
 	uint32_t last_bundle, last_pid; /* where the last one was: looked at first */
 };
 
-/* A scan reads a whole folder: some 0.2 ms for 1,000 entries. Beyond, it is put off. */
+/* A scan reads a whole folder: some 0.5 ms of CPU for 1,000 entries on ext4. Beyond, it is put off. */
 #define CRIER_SOURCE_SCANS_PER_SECOND 200
 
 /**
