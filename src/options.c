@@ -226,7 +226,9 @@ static const struct crier_option options[] = {
 	{.name = "min-severity", .kind = CRIER_OPTION_ENUM, AT(filter.min_severity), .size = 1, .flags = RELOAD, .names = severity_names, .def = "debug",
 	 .doc = "Only events at least this severe."},
 
-	{.group = "Life", .name = "state-file", .kind = CRIER_OPTION_PATH, AT(state_file), .flags = CRIER_OPTION_EMPTY, .def = "/run/crier/state.json",
+	{.group = "Life", .name = "harden", .kind = CRIER_OPTION_BOOL, AT(harden), .def = "true",
+	 .doc = "Give up after the start what is not needed any more: capabilities, exec, system calls, writing elsewhere. Off for debugging only."},
+	{.name = "state-file", .kind = CRIER_OPTION_PATH, AT(state_file), .flags = CRIER_OPTION_EMPTY, .def = "/run/crier/state.json",
 	 .doc = "Where crier keeps its last number and time, so that the next start can tell the gap; empty = nowhere."},
 	{.name = "stop-deadline", .kind = CRIER_OPTION_DURATION, AT(stop_deadline_ms), .max = MIN, .def = "5s", .flags = RELOAD,
 	 .doc = "Longest time crier takes to end after SIGTERM."},

@@ -128,6 +128,7 @@ struct crier_config {
 	struct crier_config_filter filter;
 
 	/* life */
+	bool harden;	  /* give up after the start what is not needed */
 	char *state_file; /* "/run/crier/state.json"; "" = none */
 	uint64_t stop_deadline_ms;
 

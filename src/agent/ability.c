@@ -2,9 +2,15 @@
 /* What this crier can see on this node and what not: proven, put into agent.start, and told as the kernel's health. */
 #include "agent.h"
 
+#include <errno.h>
 #include <jansson.h>
+#include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "crier/harden.h"
 
 static void degrade(json_t *list, const char *what, const char *remedy)
 {
@@ -156,6 +162,83 @@ static void degrade_surroundings(struct crier_agent *agent, bool has_tree, bool 
 			"name it with --cri-socket, or say --cri-socket none");
 }
 
+/* ---- what is given up ---- */
+
+/* Maps take CAP_BPF on kernels before 5.19 that keep unprivileged users out: tried, not guessed. */
+static uint64_t needed_capabilities(struct crier_agent *agent)
+{
+	const uint64_t read_all = 1ULL
+				  << CAP_DAC_READ_SEARCH; /* OCI bundles, log folders, a process' cgroup */
+	const uint64_t bpf = 1ULL << CAP_BPF | 1ULL << CAP_SYS_ADMIN;
+	struct crier_wire_counters counters;
+	int r;
+
+	if (!agent->observer.probe)
+		return read_all;
+	if (crier_harden_suspend(bpf) < 0)
+		return read_all | 1ULL << CAP_BPF;
+	r = crier_probe_counters(agent->observer.probe, &counters);
+	if (crier_harden_resume(bpf) < 0 || r < 0)
+		return read_all | 1ULL << CAP_BPF;
+	return read_all;
+}
+
+/* The folder that the state file is written in; made now, for later it cannot be. */
+static void find_state_folder(const struct crier_config *config, char *folder, size_t cap)
+{
+	char *slash;
+
+	snprintf(folder, cap, "%s", config->state_file);
+	slash = strrchr(folder, '/');
+	if (!slash) {
+		snprintf(folder, cap, "%s", config->state_file[0] ? "." : "");
+		return;
+	}
+	slash[slash == folder] = '\0';
+	(void)mkdir(folder, 0700);
+}
+
+static void degrade_hardening(const char *what, int error, const char *remedy, json_t *degraded)
+{
+	char text[256];
+
+	if (error == 0)
+		return;
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(error));
+	degrade(degraded, text, remedy);
+}
+
+static void harden(struct crier_agent *agent, json_t *degraded)
+{
+	const struct crier_cgroup_layout *layout = &agent->start.layout;
+	char folder[PATH_MAX];
+	struct crier_harden_report report;
+	struct crier_harden_options options = {
+		.keep_capabilities = needed_capabilities(agent),
+		.writable = {{folder, true},
+			     {layout->primary_root, false}, /* memory.pressure, cgroup.event_control */
+			     {layout->memory_root, false}},
+		.log_refused = agent->config->log_level == CRIER_LOG_DEBUG,
+	};
+
+	if (!agent->config->harden) {
+		degrade(degraded, "capabilities and system calls are kept: --no-harden",
+			"take it back when debugging is done");
+		return;
+	}
+	find_state_folder(agent->config, folder, sizeof(folder));
+	crier_harden(&options, &report);
+	degrade_hardening("capabilities could not be dropped", report.capabilities,
+			  "start crier with no more of them than docs/kubernetes.md names", degraded);
+	degrade_hardening("system calls could not be limited", report.seccomp,
+			  "use a kernel with CONFIG_SECCOMP_FILTER", degraded);
+	if (report.landlock != EOPNOTSUPP && report.landlock != ENOSYS) /* many kernels have none: no news */
+		degrade_hardening("writing to files could not be limited", report.landlock,
+				  "see Landlock in `crier check`", degraded);
+	crier_debug("hardened: capabilities %llx, seccomp %s, Landlock %s", (unsigned long long)report.held,
+		    strerror(report.seccomp), strerror(report.landlock));
+}
+
 static void tell_health(struct crier_agent *agent)
 {
 	char reason[600];
@@ -171,6 +254,7 @@ void crier_agent_ready(struct crier_agent *agent, bool has_tree, bool has_seeds)
 	json_t *root = json_object(), *degraded = json_array();
 
 	prove(agent, degraded);
+	harden(agent, degraded);
 	json_object_set_new(root, "hooks", hooks_json(agent, degraded));
 	degrade_surroundings(agent, has_tree, has_seeds, degraded);
 	json_object_set_new(root, "degraded", degraded);

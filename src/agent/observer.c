@@ -74,7 +74,7 @@ int crier_observer_open(struct crier_observer *observer, const struct crier_conf
 	if (r < 0)
 		return r;
 	if (config->ebpf == CRIER_EBPF_OFF) {
-		remember_why(observer, "--ebpf off; nothing to do");
+		remember_why(observer, "--ebpf off; take it back for the rest");
 	} else {
 		struct crier_err cause = {0};
 

@@ -12,8 +12,8 @@
 #define AREA_WIDTH 17
 
 static void (*const probes[])(struct crier_check *check) = {
-	crier_check_kernel,   crier_check_cgroups, crier_check_rights, crier_check_hooks,
-	crier_check_pressure, crier_check_runtime, crier_check_files,
+	crier_check_kernel, crier_check_cgroups,  crier_check_rights,  crier_check_hardening,
+	crier_check_hooks,  crier_check_pressure, crier_check_runtime, crier_check_files,
 };
 
 static const char *const status_names[CRIER_FINDING_STATUS_COUNT] = {"ok", "degraded", "failed"};

@@ -48,6 +48,7 @@ void crier_finding_say(struct crier_finding *finding, const char *format, ...)
 void crier_check_kernel(struct crier_check *check);
 void crier_check_cgroups(struct crier_check *check);
 void crier_check_rights(struct crier_check *check);
+void crier_check_hardening(struct crier_check *check);
 void crier_check_hooks(struct crier_check *check);
 void crier_check_pressure(struct crier_check *check);
 void crier_check_runtime(struct crier_check *check);

@@ -38,7 +38,7 @@ static json_t *hooks_to_json(const struct crier_event_report *report)
 	return list;
 }
 
-static void say_hooks(struct crier_finding *finding, const struct crier_event_report *report)
+static void say_hooks(struct crier_finding *finding, const struct crier_event_report *report, const char *why)
 {
 	for (size_t i = 0; i < report->hook_count; i++)
 		if (report->hooks[i].chosen)
@@ -48,6 +48,8 @@ static void say_hooks(struct crier_finding *finding, const struct crier_event_re
 	for (size_t i = 0; i < report->hook_count; i++) {
 		const struct crier_hook_report *hook = &report->hooks[i];
 
+		if (!hook->chosen && *why && strncmp(hook->reason, why, strlen(hook->reason)) == 0)
+			continue; /* said once, in row ebpf */
 		if (!hook->chosen && hook->reason[0])
 			crier_finding_say(finding, "refused %s: %s", hook->name, hook->reason);
 		else if (!hook->chosen && report->served)
@@ -56,7 +58,7 @@ static void say_hooks(struct crier_finding *finding, const struct crier_event_re
 }
 
 static void add_event(struct crier_check *check, unsigned event, const struct crier_event_report *report,
-		      const struct crier_probe_proof *proof)
+		      const struct crier_probe_proof *proof, const char *why)
 {
 	struct crier_finding *finding = crier_check_add(check, report->event);
 
@@ -64,14 +66,14 @@ static void add_event(struct crier_check *check, unsigned event, const struct cr
 		crier_finding_say(finding, "not wanted by profile %s",
 				  crier_profile_names[check->config->profile]);
 	} else {
-		say_hooks(finding, report);
+		say_hooks(finding, report, why);
 		if (report->served && proof->tried)
 			crier_finding_say(finding, proof->fired ? "proven by an own child"
 								: "did not fire for an own child");
 		if (!report->served)
-			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
-					     "%s; use a kernel that offers one of these hooks",
-					     crier_observer_loss(event));
+			crier_finding_worsen(
+				finding, CRIER_FINDING_DEGRADED, "%s; %s", crier_observer_loss(event),
+				*why ? "see row ebpf" : "use a kernel that offers one of these hooks");
 		else if (proof->tried && !proof->fired)
 			crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
 					     "choose another hook with --hook %s=KIND", report->event);
@@ -171,7 +173,7 @@ void crier_check_hooks(struct crier_check *check)
 	if (observer.fallback)
 		say_inotify(check);
 	for (unsigned i = 0; i < CRIER_PROBE_EVENT_COUNT; i++)
-		add_event(check, i, &crier_observer_report(&observer)[i], &proof[i]);
+		add_event(check, i, &crier_observer_report(&observer)[i], &proof[i], observer.why);
 	if (r < 0) {
 		struct crier_finding *finding = crier_check_add(check, "proof");
 

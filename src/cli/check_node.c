@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "check.h"
+#include "crier/harden.h"
 
 /* Directories looked at for a pod's cgroup to prove ids on. */
 #define WALK_MAX 4096
@@ -42,6 +43,12 @@ static const char *lockdown_mode(char *buf, size_t cap)
 	return open_bracket + 1;
 }
 
+/* What keeps kernel programs from running keeps crier from starting only where they are required. */
+static enum crier_finding_status without_programs(const struct crier_check *check)
+{
+	return check->config->ebpf == CRIER_EBPF_REQUIRED ? CRIER_FINDING_FAILED : CRIER_FINDING_DEGRADED;
+}
+
 void crier_check_kernel(struct crier_check *check)
 {
 	struct crier_finding *finding = crier_check_add(check, "kernel");
@@ -55,14 +62,14 @@ void crier_check_kernel(struct crier_check *check)
 	crier_finding_say(finding, "%s %s", uts.release, uts.machine);
 	crier_finding_say(finding, "BTF %s", has_btf ? "yes" : "no");
 	crier_finding_say(finding, "lockdown %s", lockdown);
-	if (!has_btf)
+	if (!has_btf && check->config->ebpf != CRIER_EBPF_OFF)
 		crier_finding_worsen(
-			finding, CRIER_FINDING_FAILED,
+			finding, without_programs(check),
 			"%s: %s; use a kernel with CONFIG_DEBUG_INFO_BTF, or name a BTF file with --btf", btf,
 			strerror(errno));
 	if (strcmp(lockdown, "confidentiality") == 0)
 		crier_finding_worsen(
-			finding, CRIER_FINDING_FAILED,
+			finding, without_programs(check),
 			"lockdown=confidentiality forbids eBPF to read the kernel; boot with lockdown=integrity");
 	finding->facts = json_pack("{s:s,s:s,s:b,s:s}", "release", uts.release, "machine", uts.machine, "btf",
 				   has_btf, "lockdown", lockdown);
@@ -141,6 +148,14 @@ void crier_check_cgroups(struct crier_check *check)
 			  "driver", check->layout.driver, "root", check->layout.primary_root, "memory_root",
 			  check->layout.memory_root, "v2_primary", check->layout.primary_is_v2);
 	prove_ids(check, finding);
+	if (check->layout.is_own_only)
+		crier_finding_worsen(
+			finding, CRIER_FINDING_DEGRADED,
+			"crier's own cgroup namespace and no pod in it: mount the node's /sys/fs/cgroup, see --host-root");
+	if (!crier_proc_is_hosts(check->config->host_root))
+		crier_finding_worsen(
+			finding, CRIER_FINDING_DEGRADED,
+			"/proc is not the node's: run with hostPID, or mount it below --host-root");
 	if (!check->layout.memory_root[0])
 		crier_finding_worsen(
 			finding, CRIER_FINDING_DEGRADED,
@@ -155,14 +170,16 @@ static const struct right {
 	const char *name;
 	enum crier_finding_status without;
 	const char *buys;
+	bool is_for_programs;
 } rights[] = {
-	{CAP_BPF, "BPF", CRIER_FINDING_FAILED, "loading eBPF programs"},
-	{CAP_PERFMON, "PERFMON", CRIER_FINDING_FAILED, "attaching them and reading the kernel"},
-	{CAP_SYS_PTRACE, "SYS_PTRACE", CRIER_FINDING_DEGRADED, "executable paths of other users' processes"},
-	{CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH", CRIER_FINDING_DEGRADED,
-	 "OCI bundles and, when its path is not known, a cgroup's path by its id"},
+	{CAP_BPF, "BPF", CRIER_FINDING_DEGRADED, "loading eBPF programs", true},
+	{CAP_PERFMON, "PERFMON", CRIER_FINDING_DEGRADED, "attaching them and reading the kernel", true},
 	{CAP_SYS_RESOURCE, "SYS_RESOURCE", CRIER_FINDING_OK,
-	 "locked memory for maps, on kernels before 5.11 only"},
+	 "locked memory for maps, on kernels before 5.11 only", false},
+	{CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH", CRIER_FINDING_OK,
+	 "OCI bundles and logs that are not root's, such as those of pods in user namespaces", false},
+	{CAP_SYSLOG, "SYSLOG", CRIER_FINDING_OK,
+	 "OOM kills by the kernel's log, where eBPF cannot run and kernel.dmesg_restrict is set", false},
 };
 
 static bool is_held(cap_t caps, cap_value_t value)
@@ -186,8 +203,7 @@ void crier_check_rights(struct crier_check *check)
 	is_admin = caps && is_held(caps, CAP_SYS_ADMIN);
 	for (size_t i = 0; caps && i < CRIER_ARRAY_SIZE(rights); i++) {
 		const struct right *right = &rights[i];
-		bool held =
-			is_held(caps, right->value) || (is_admin && right->without == CRIER_FINDING_FAILED);
+		bool held = is_held(caps, right->value) || (is_admin && right->is_for_programs);
 
 		crier_finding_say(finding, "%s %s", right->name, held ? "yes" : "no");
 		if (held)
@@ -195,14 +211,40 @@ void crier_check_rights(struct crier_check *check)
 		else
 			json_array_append_new(missing_list, json_pack("{s:s,s:s}", "name", right->name,
 								      "buys", right->buys));
-		if (!held && right->without != CRIER_FINDING_OK)
-			crier_finding_worsen(finding, right->without, "add CAP_%s for %s", right->name,
-					     right->buys);
+		if (!held && right->without != CRIER_FINDING_OK && check->config->ebpf != CRIER_EBPF_OFF)
+			crier_finding_worsen(finding, without_programs(check), "add CAP_%s for %s",
+					     right->name, right->buys);
 		else if (!held)
 			crier_finding_say(finding, "which buys %s", right->buys);
 	}
 	finding->facts = json_pack("{s:o,s:o}", "held", held_list, "missing", missing_list);
 	cap_free(caps);
+}
+
+/* ---- what is given up after the start ---- */
+
+void crier_check_hardening(struct crier_check *check)
+{
+	struct crier_finding *finding = crier_check_add(check, "hardening");
+	unsigned abi = crier_harden_landlock_abi();
+	bool seccomp = crier_harden_has_seccomp();
+
+	crier_finding_say(finding,
+			  "capabilities dropped but for DAC_READ_SEARCH, and BPF where maps take it");
+	crier_finding_say(finding, "no_new_privs");
+	crier_finding_say(finding, "seccomp %s", seccomp ? "yes" : "no");
+	if (abi)
+		crier_finding_say(finding, "Landlock yes (ABI %u)", abi);
+	else
+		crier_finding_say(finding, "Landlock no");
+	if (!check->config->harden)
+		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+				     "none of it is done: take --no-harden back");
+	else if (!seccomp)
+		crier_finding_worsen(finding, CRIER_FINDING_DEGRADED,
+				     "system calls stay unlimited; use a kernel with CONFIG_SECCOMP_FILTER");
+	finding->facts = json_pack("{s:b,s:b,s:i}", "wanted", check->config->harden, "seccomp", seccomp,
+				   "landlock_abi", (int)abi);
 }
 
 /* ---- pressure stall information ---- */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/random.h>
 
+#include "crier/base/threads.h"
 #include "crier/base/log.h"
 
 static char doorbell_tag;
@@ -274,7 +275,7 @@ static int start_thread(struct crier_cri *cri)
 {
 	sigset_t all, before;
 
-	sigfillset(&all);
+	crier_threads_no_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int r = -pthread_create(&cri->thread, NULL, run, cri);
 

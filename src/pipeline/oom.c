@@ -292,7 +292,7 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 		crier_unseen_init(p, subject.life);
 	fact.is_init =
 		is_seen ? crier_is_init(subject.container, &oom->victim) : took_init(&subject, oom, group);
-	if (subject.life && fact.is_init)
+	if (subject.life && (fact.is_init || took_init(&subject, oom, group)))
 		subject.life->init_oom = true;
 
 	struct crier_incident *incident = crier_incident_join(set, &p->incident_counter, &fact);

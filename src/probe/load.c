@@ -200,6 +200,11 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 		r = crier_btf_read(probe->btf_path, &probe->facts, err);
 	}
 	if (r == 0) {
+		if (!probe->facts.is_kernels_own) { /* an iterator is typed: the whole load would fail */
+			probe->has_seed = false;
+			snprintf(probe->seed_reason, sizeof(probe->seed_reason),
+				 "the kernel itself carries no BTF");
+		}
 		crier_choice_init(&probe->choice, options, &probe->facts);
 		crier_trial(&probe->choice, &probe->facts);
 		r = load(probe, options, err);

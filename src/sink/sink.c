@@ -6,6 +6,7 @@
  * `base` modulo the ring's size. When everything is written the ring begins anew at its first page, so that a
  * reader who keeps up costs the same few warm pages again and again, however large the ring may become.
  */
+#include "crier/base/threads.h"
 #include "crier/sink.h"
 
 #include <errno.h>
@@ -297,7 +298,7 @@ static int start_writer(struct crier_sink *sink)
 	if (sigaction(WAKE_SIGNAL, &action, NULL) < 0)
 		return -errno;
 	/* The thread gets no other signal: a SIGPIPE of its own writes stays pending and does nothing. */
-	sigfillset(&others);
+	crier_threads_no_signals(&others);
 	sigdelset(&others, WAKE_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &others, &before);
 	r = -pthread_create(&sink->thread, NULL, writer_main, sink);

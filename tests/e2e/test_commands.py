@@ -100,7 +100,7 @@ def test_not_root(env: Env) -> None:
     probe = subprocess.run([*command, "version"], capture_output=True, check=False)
     if probe.returncode != 0:
         raise Skip(f"an unprivileged user cannot execute {binary()}")
-    done = subprocess.run([*command, "run", *node_args(env)], capture_output=True, check=False, timeout=30)
+    done = subprocess.run([*command, "run", "--ebpf", "required", *node_args(env)], capture_output=True, check=False, timeout=30)
     refused(done, "CAP_")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from env import Env, Skip, belongs, only, same
 from harness import cgroups, image, proc
-from harness.crier import Crier
+from harness.crier import Crier, binary, node_flags
 from harness.lines import Line
 from harness.pod import MIB, Container
 
@@ -254,3 +255,130 @@ def test_a_storm_is_told_whole(env: Env) -> None:
     for container_id in died:
         told = [line for line in env.crier.events("container.oom") if line.get("container.id") == container_id]
         same(only(told, "container.oom of each container"), attribution__status="full")
+
+
+# Less of what crier usually has, one thing at a time.
+
+KERNEL_RIGHTS = "cap_bpf,cap_perfmon,cap_sys_admin"
+
+
+def without(capabilities: str) -> list[str]:
+    return ["capsh", f"--drop={capabilities}", "--shell=/usr/bin/env", "--"]
+
+
+def limited(env: Env, under: list[str], *flags: str) -> Crier:
+    agent = Crier(env.folder("limited"), *node_flags(env.node), *flags, under=under)
+    env.adopt(agent)
+    agent.wait_ready()
+    return agent
+
+
+def kill_one(env: Env, agent: Crier, name: str) -> tuple[Container, Line]:
+    container = env.pod(name).start("app", "onusr1", "hog", memory=LIMIT)
+    agent.wait_event("container.started", container=container)
+    container.signal(signal.SIGUSR1)
+    container.wait_exit()
+    exited = agent.wait_event("container.exited", container=container)
+    same(exited, data__exit_code=137, data__runtime__reason="OOMKilled")
+    oom = only(agent.events("container.oom", container=container), "container.oom")
+    belongs(oom, container)
+    return container, oom
+
+
+def test_no_right_to_load_programs(env: Env) -> None:
+    agent = limited(env, without(KERNEL_RIGHTS))
+    assert any("missing CAP_BPF and CAP_PERFMON" in what for what in missing(agent)), f"{missing(agent)}"
+    container, oom = kill_one(env, agent, "unprivileged")
+    same(oom, process__pid=container.pid, probe__hook="kmsg:oom")
+    env.finish(agent)
+
+
+def test_required_programs_refuse(env: Env) -> None:
+    command = [*without(KERNEL_RIGHTS), str(binary()), "run", "--ebpf", "required", "--cri-socket", "none", "--state-file="]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 2 and b"CAP_BPF" in done.stderr, f"{done.returncode}: {done.stderr!r}"
+    assert not done.stdout, f"{done.stdout!r}"
+
+
+def test_no_right_to_read_the_log(env: Env) -> None:
+    """Kills are counted by the cgroup; who they were is absent."""
+    if open("/proc/sys/kernel/dmesg_restrict", encoding="ascii").read().strip() != "1":
+        raise Skip("kernel.dmesg_restrict is 0: everybody may read the log here")
+    agent = limited(env, without(KERNEL_RIGHTS + ",cap_syslog"))
+    assert any("counted, not named" in what for what in missing(agent)), f"{missing(agent)}"
+    _, oom = kill_one(env, agent, "nameless")
+    same(oom, data__kills=1, process=None, data__victim=None)
+    env.finish(agent)
+
+
+def test_other_rights_are_no_condition(env: Env) -> None:
+    for name in ("cap_dac_read_search", "cap_sys_ptrace", "cap_syslog", "cap_sys_admin", "cap_dac_override"):
+        agent = limited(env, without(name))
+        assert hooks(agent)["oom"].endswith(":mark_victim"), f"without {name}: {hooks(agent)}"
+        env.finish(agent)
+
+
+def test_no_type_information(env: Env) -> None:
+    """No BTF of the kernel's own: without kernel programs, or with those that take a file."""
+    hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        raise Skip("this kernel has no BTF anyway")
+    agent = limited(env, hide)
+    assert any("/sys/kernel/btf/vmlinux" in what for what in missing(agent)), f"{missing(agent)}"
+    container, oom = kill_one(env, agent, "untyped")
+    same(oom, process__pid=container.pid)
+    env.finish(agent)
+    file = env.folder("btf") / "vmlinux"
+    file.write_bytes(open("/sys/kernel/btf/vmlinux", "rb").read())
+    agent = limited(env, hide, "--btf", str(file))
+    assert hooks(agent)["oom"] == "raw_tp:mark_victim", f"{hooks(agent)}"
+    container, oom = kill_one(env, agent, "typed")
+    same(oom, process__pid=container.pid, probe__hook="raw_tp:mark_victim")
+    env.finish(agent)
+
+
+def test_no_bpf_file_system(env: Env) -> None:
+    hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/fs/bpf && exec "$@"', "sh"]
+    if not os.path.isdir("/sys/fs/bpf"):
+        raise Skip("no /sys/fs/bpf here: every other test shows it")
+    agent = limited(env, hide)
+    assert hooks(agent)["exec"].endswith("sched_process_exec"), f"{hooks(agent)}"
+    env.finish(agent)
+
+
+def test_own_pid_namespace(env: Env) -> None:
+    """Pids of the kernel's records mean nothing in crier's own /proc: it says so, and is not misled."""
+    inside = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    agent = limited(env, inside)
+    assert any("/proc does not show the node" in what for what in missing(agent)), f"{missing(agent)}"
+    assert not any("did not fire" in what for what in missing(agent)), f"{missing(agent)}"
+    container, oom = kill_one(env, agent, "elsewhere")
+    same(oom, process__pid=container.pid)
+    agent.check(clean=False)
+    agent.kill()
+
+
+def test_own_cgroup_namespace(env: Env) -> None:
+    """With the node's cgroups mounted, a cgroup namespace of its own costs nothing."""
+    agent = limited(env, ["unshare", "--cgroup"])
+    container, oom = kill_one(env, agent, "namespaced")
+    same(oom, process__pid=container.pid)
+    env.finish(agent)
+
+
+def test_what_is_not_needed_is_given_up(env: Env) -> None:
+    """Every thread, gRPC's among them, for good."""
+    agent = env.agent()
+    tasks = list(Path(f"/proc/{agent.process.pid}/task").iterdir())
+    assert len(tasks) > 2, f"only {len(tasks)} threads"
+    for task in tasks:
+        status = dict(line.split(":\t", 1) for line in (task / "status").read_text(encoding="ascii").splitlines())
+        held = int(status["CapPrm"], 16)
+        # DAC_READ_SEARCH, and BPF on kernels where maps take it
+        assert held & ~(1 << 2 | 1 << 39) == 0, f"{task.name}: {held:x}"
+        assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", f"{task.name}: {status}"
+    open_agent = env.agent("--no-harden")
+    status = Path(f"/proc/{open_agent.process.pid}/status").read_text(encoding="ascii")
+    assert "Seccomp:\t0" in status and any("--no-harden" in what for what in missing(open_agent)), f"{missing(open_agent)}"
+    for one in (agent, open_agent):
+        env.finish(one)
