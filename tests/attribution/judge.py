@@ -126,6 +126,8 @@ class Judge:
             key, told = line.get("correlation.process_key"), _told_by(line)
             if key and told and line.type != "process.fork":
                 roles[key] = told[0]
+            elif key and line.type == "process.exec" and line.get("data.args", [])[1:] == ["pause"]:
+                roles[key] = "i"
         return roles
 
     # Whose line is it?

@@ -151,8 +151,8 @@ class Plan:
 class Load:
     """Runs a plan on a node; afterwards every life has its container and its log, and every pod is removed."""
 
-    def __init__(self, node: Node, plan: Plan, on_start: Callable[[int], None]) -> None:
-        self._node, self.plan, self._on_start = node, plan, on_start
+    def __init__(self, node: Node, plan: Plan, on_start: Callable[[int], None], may_reap: threading.Event) -> None:
+        self._node, self.plan, self._on_start, self._may_reap = node, plan, on_start, may_reap
         self._lock = threading.Lock()
         self._started = 0
         self._errors: list[BaseException] = []
@@ -184,6 +184,8 @@ class Load:
             assert plan.pod
             for life in plan.lives:
                 self._wait_end(life)
+            if not self._may_reap.wait(60):
+                raise RuntimeError("the pods were never given free to be removed")
             first = plan.lives[plan.again]
             again = self.plan.life(first.name, first.lifetime_ms, first)
             self._start(again, counted=False)

@@ -3,7 +3,8 @@
 
 Each scenario has a crier of its own and a load of its own on one private containerd: alive (the runtime answers), frozen (a
 relay between crier and the runtime is stopped for the middle third of the run; containers go on being made) and absent
-(--cri-socket none), each with containers made as fast as the machine bears (burst) and one a second. What is judged is
+(--cri-socket none), each with containers made as fast as the machine bears (burst) and one a second. In bare, which is
+frozen too, crier sees no file of the runtime either, so that lines must leave partial and be mended. What is judged is
 what is said: no time makes a test fail. --scale multiplies the containers.
 """
 from __future__ import annotations
@@ -14,8 +15,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,8 @@ from load import Load, Plan, Watcher  # noqa: E402
 REPORT = HERE.parent.parent / "build" / "reports" / "attribution.json"
 FLAGS = ["--process-args", "--max-output-bytes", "0"]
 SHOWN = 5
+# At least: longer than crier holds a line, and than it waits for an answer.
+FROZEN_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Scenario:
     runtime: str  # alive, frozen, absent
     burst: bool
     per_lifetime: int
+    bare: bool = False  # no bundles
 
 
 SCENARIOS = [
@@ -48,6 +54,7 @@ SCENARIOS = [
     Scenario("alive-steady", "alive", False, 5),
     Scenario("frozen-burst", "frozen", True, 36),
     Scenario("frozen-steady", "frozen", False, 5),
+    Scenario("bare-burst", "frozen", True, 6, bare=True),
     Scenario("absent-burst", "absent", True, 24),
     Scenario("absent-steady", "absent", False, 3),
 ]
@@ -90,14 +97,31 @@ class Run:
         self.relay = Relay(self.folder / "cri.sock", node.socket) if scenario.runtime == "frozen" else None
         socket: str | Path = "none" if scenario.runtime == "absent" else self.relay.path if self.relay else node.socket
         self.watcher = Watcher(self.folder)
-        self.crier = Crier(self.folder / "crier", *node_flags(node, socket, "full"), *FLAGS, stamped=True)
+        self.crier = Crier(self.folder / "crier", *self._flags(socket), stamped=True)
+        # What the runtime has forgotten when it answers again cannot be mended.
+        self.may_reap = threading.Event()
+        if not scenario.bare:
+            self.may_reap.set()
 
-    def _progress(self, total: int) -> Any:
+    def _flags(self, socket: str | Path) -> list[str]:
+        flags = node_flags(self.node, socket, "full") + FLAGS
+        if self.scenario.bare:
+            (self.folder / "empty").mkdir()
+            flags += ["--runtime-state-dir", str(self.folder / "empty")]
+        return flags
+
+    def _progress(self, total: int) -> Callable[[int], None]:
+        frozen_at = 0.0
+
         def on_start(started: int) -> None:
+            nonlocal frozen_at
             if self.relay and started == total // 3:
                 self.relay.freeze()
+                frozen_at = time.monotonic()
             if self.relay and started == 2 * total // 3:
+                time.sleep(max(0.0, frozen_at + FROZEN_S - time.monotonic()))
                 self.relay.thaw()
+                self.may_reap.set()
 
         return on_start
 
@@ -113,7 +137,7 @@ class Run:
     def measure(self) -> Judge:
         """Runs the load; returns the judged lines."""
         self.crier.wait_ready()
-        load = Load(self.node, self.plan, self._progress(len(self.plan.lives)))
+        load = Load(self.node, self.plan, self._progress(len(self.plan.lives)), self.may_reap)
         if self.scenario.burst:
             load.burst()
         else:
