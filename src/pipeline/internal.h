@@ -76,7 +76,7 @@ struct crier_life {
 	struct crier_container *container;
 	struct crier_cgroup *cgroup; /* its own directory; NULL: known from the runtime only, or gone */
 	struct crier_list busy;	     /* linked while due_ns is set */
-	struct crier_list asked;     /* linked while ask is WAITING */
+	struct crier_list asked; /* in unanswered while ask is WAITING, in unheard when that was in vain */
 	uint64_t due_ns;
 
 	/* waiting for metadata */
@@ -189,6 +189,7 @@ struct crier_pipeline {
 	bool cri_silent;	      /* the last question was given up, and no answer came since */
 	uint64_t cri_answer_ns;	      /* how long the last answered question waited */
 	struct crier_list unanswered; /* lives with a question under way, oldest first */
+	struct crier_list unheard;    /* lives without a name whose question timed out */
 	uint64_t list_generation, list_began_ns;
 	uint64_t cri_asked, cri_answered, cri_missing;
 	uint64_t cri_events, cri_events_skipped;
@@ -299,7 +300,10 @@ static inline uint64_t crier_life_backoff(const struct crier_life *life)
 {
 	return crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 5u), ASK_BACKOFF_LAST_NS);
 }
-/** A living container without a name is asked about again, ever more rarely, as long as the runtime answers at all. */
+/**
+ * A container without a name is asked about again: a living one ever more rarely as long as the runtime answers at all,
+ * one whose question timed out (its end may have come meanwhile) when the runtime next answers anything.
+ */
 void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life);
 /** Its question has found its end. @param state  ASK_ANSWERED or ASK_MISSING; @param is_answer  the runtime spoke */
 void crier_life_heard(struct crier_pipeline *p, struct crier_life *life, enum crier_ask_state state,

@@ -211,7 +211,7 @@ static void mail_missing(struct crier_pipeline *p, const struct crier_meta_messa
 	} else if (crier_unseen_waits(p, life)) {
 		life->next_ask_ns = p->now_ns + backoff_ns;
 	}
-	if (!life->next_ask_ns && !life->hold_until_ns)
+	if (!life->next_ask_ns && (!life->hold_until_ns || message->status == CRIER_META_TIMEOUT))
 		crier_life_ask_later(p, life);
 	crier_life_schedule(p, life);
 }

@@ -130,6 +130,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	p->room = p->room_total = config->sink_buffer_bytes;
 	crier_list_init(&p->busy);
 	crier_list_init(&p->unanswered);
+	crier_list_init(&p->unheard);
 	p->busy_due_ns = NEVER;
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));

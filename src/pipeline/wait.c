@@ -22,6 +22,7 @@ static void give_up_asking(struct crier_pipeline *p, struct crier_life *life)
 {
 	life->missing = CRIER_META_TIMEOUT;
 	crier_life_heard(p, life, ASK_MISSING, false);
+	crier_life_ask_later(p, life);
 	p->cri_silent = true;
 }
 
@@ -73,15 +74,37 @@ void crier_life_ask_soon(struct crier_pipeline *p, struct crier_life *life)
 	crier_life_schedule(p, life);
 }
 
-void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life)
+static void ask_after_a_pause(struct crier_pipeline *p, struct crier_life *life)
 {
-	bool answers = life->missing != CRIER_META_TIMEOUT && life->missing != CRIER_META_UNAVAILABLE;
-
-	if (!answers || life->asks >= ASKS_MAX || life->container->phase >= CRIER_PHASE_CONTAINER_ENDING ||
-	    crier_container_is_identified(life->container))
-		return; /* the list that follows a runtime's return names it */
 	life->next_ask_ns =
 		p->now_ns + crier_min(ASK_BACKOFF_FIRST_NS << crier_min(life->asks, 20u), ASK_LATER_LAST_NS);
+}
+
+void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (life->asks >= ASKS_MAX || crier_container_is_identified(life->container))
+		return;
+	/* its lines can be mended after its end too, while the runtime still has it: as soon as that speaks again */
+	if (life->missing == CRIER_META_TIMEOUT)
+		crier_list_append(&p->unheard, &life->asked);
+	else if (life->missing !=
+			 CRIER_META_UNAVAILABLE && /* the list that follows the runtime's return names it */
+		 life->container->phase < CRIER_PHASE_CONTAINER_ENDING)
+		ask_after_a_pause(p, life);
+}
+
+/* The runtime was silent and speaks: whom it was asked about in vain is asked about again. */
+static void ask_again(struct crier_pipeline *p)
+{
+	while (!crier_list_is_empty(&p->unheard)) {
+		struct crier_life *life = crier_container_of(p->unheard.next, struct crier_life, asked);
+
+		crier_list_remove(&life->asked);
+		if (crier_container_is_identified(life->container))
+			continue; /* a list has named it meanwhile */
+		ask_after_a_pause(p, life);
+		crier_life_schedule(p, life);
+	}
 }
 
 void crier_life_heard(struct crier_pipeline *p, struct crier_life *life, enum crier_ask_state state,
@@ -89,10 +112,12 @@ void crier_life_heard(struct crier_pipeline *p, struct crier_life *life, enum cr
 {
 	if (is_answer && life->ask == ASK_WAITING)
 		p->cri_answer_ns = p->now_ns - life->asked_ns;
-	if (is_answer)
-		p->cri_silent = false;
 	life->ask = (uint8_t)state;
 	crier_list_remove(&life->asked);
+	if (is_answer) {
+		p->cri_silent = false;
+		ask_again(p);
+	}
 }
 
 bool crier_life_is_silent(struct crier_pipeline *p, uint64_t age_ns)

@@ -249,6 +249,8 @@ class Judge:
             if count[kind] != number:
                 yield f"{count[kind]} {kind}, not {number}"
         if owner.life:
+            if owner.life.previous and not any(line.get("data.previous.container_id") for line in owner.lines):
+                yield f"no data.previous, which is {owner.life.previous.id[:12]}"
             for process in owner.life.processes.values():
                 yield from _missing_process(owner, process)
 
@@ -367,6 +369,8 @@ def _wrong_end(line: Line, owner: Owner) -> Iterator[str]:
 def _wrong_previous(line: Line, owner: Owner) -> Iterator[str]:
     truth = owner.life.previous if owner.life else None
     told = line.get("data.previous.container_id")
+    if told is None:
+        return  # _missing() sees to that
     if told != (truth.id if truth else None):
         yield f"data.previous is {told}, not {truth.id if truth else 'absent'}"
     elif truth and not truth.dies_of_memory and line.get("data.previous.exit_code") != truth.code:

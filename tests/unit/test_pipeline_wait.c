@@ -123,6 +123,56 @@ static void a_question_given_up_is_silence_and_an_answer_ends_it(void **state)
 	node_free(node);
 }
 
+static void who_died_unnamed_in_a_silence_is_asked_about_when_it_ends(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_FULL, true);
+	size_t asked;
+
+	(void)state;
+	feed_mkdir(node, CG_A, CG_POD, ID_A);
+	feed_exec(node, CG_A, PID, 1000 * S, "/bin/app");
+	run_until(node, node->now_ns + 1 * S);
+	feed_exit(node, CG_A, PID, 1000 * S, 0, 0);
+	run_until(node, node->now_ns + 1 * S);
+	mail_missing(node, ID_A, CRIER_META_TIMEOUT);
+	asked = node->asked_count;
+	run_until(node, node->now_ns + 10 * S);
+	assert_int_equal(node->asked_count, asked); /* nobody is there to answer */
+	feed_mkdir(node, CG_B, CG_POD, ID_B);
+	mail_container(node, ID_B, "app");
+	run_until(node, node->now_ns + 1 * S);
+	assert_int_equal(node->asked_count, asked + 2);
+	check_mends(node, 1); /* B, who came during the silence */
+	mail_exited(node, ID_A, "app", "Completed", 0);
+	check_mends(node, 2);
+	run_until(node, node->now_ns + 100 * S);
+	assert_int_equal(node->asked_count, asked + 2);
+	node_free(node);
+}
+
+/* Where one container alone is never answered, the others' answers do not make it a flood. */
+static void one_that_is_never_answered_is_asked_about_ever_more_rarely(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
+	size_t asked = 0;
+	char id[65];
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "%064x", 0xd00 + i);
+		feed_mkdir(node, 300 + (uint64_t)i, CG_POD, id);
+		mail_container(node, id, "app");
+		if (i == 0)
+			feed_mkdir(node, CG_A, CG_POD, ID_A);
+		if (node->asked_count > asked + 1)
+			mail_missing(node, ID_A, CRIER_META_TIMEOUT);
+		asked = node->asked_count;
+		run_until(node, node->now_ns + 100 * MS);
+	}
+	assert_in_range(node->asked_count - 100, 5, 16);
+	node_free(node);
+}
+
 static void who_is_known_to_be_down_is_not_waited_for(void **state)
 {
 	static struct crier_meta_message message;
@@ -410,6 +460,8 @@ int main(void)
 		cmocka_unit_test(a_slow_runtime_is_not_waited_for),
 		cmocka_unit_test(the_unnamed_wait_longer_but_not_for_the_dumb),
 		cmocka_unit_test(a_question_given_up_is_silence_and_an_answer_ends_it),
+		cmocka_unit_test(who_died_unnamed_in_a_silence_is_asked_about_when_it_ends),
+		cmocka_unit_test(one_that_is_never_answered_is_asked_about_ever_more_rarely),
 		cmocka_unit_test(who_is_known_to_be_down_is_not_waited_for),
 		cmocka_unit_test(a_silent_runtime_delays_no_exit),
 		cmocka_unit_test(a_question_that_got_lost_is_not_silence_for_ever),
