@@ -146,7 +146,7 @@ static const struct crier_option options[] = {
 
 	{.group = "Waiting and bounds", .name = "hold-age", .kind = CRIER_OPTION_DURATION, AT(hold_age_ms), .max = MIN, .def = "500ms", .flags = RELOAD,
 	 .doc = "Longest time an event waits for its container's metadata; then it leaves partial."},
-	{.name = "hold-named-age", .kind = CRIER_OPTION_DURATION, AT(hold_named_age_ms), .max = MIN, .def = "20ms", .flags = RELOAD,
+	{.name = "hold-named-age", .kind = CRIER_OPTION_DURATION, AT(hold_named_age_ms), .max = MIN, .def = "5ms", .flags = RELOAD,
 	 .doc = "The same where the pod is named already and only the runtime's details (labels, image, limits) are missing."},
 	{.name = "hold-events", .kind = CRIER_OPTION_COUNT_, AT(hold_events), .min = 1, .max = 1048576, .def = "16384",
 	 .doc = "Events that may wait, all containers together."},

@@ -14,7 +14,7 @@ reports=build/reports
 results=$reports/results.txt
 
 # A suite is a function suite_NAME or a script tests/NAME/run.sh; its name here puts it into the default run.
-suites=(unit golden integration bpf e2e check)
+suites=(unit golden integration bpf e2e attribution check)
 
 say() { echo "run.sh: $*" >&2; }
 

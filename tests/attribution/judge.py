@@ -283,6 +283,12 @@ class Judge:
                     to_line.append(took)
                 elif line.type == "container.exited":
                     exited.append(took)
+        known = [
+            line.get("k8s.replicaset.name") is not None
+            for owner in owners
+            for line in owner.lines
+            if owner.pod.replicaset and line.type in ("container.created", "container.started", "container.exited")
+        ]
         full = [(o.full_ns - o.created_ns) / 1e6 for o in owners if o.full_ns and o.created_ns]
         return {
             "kind": kind,
@@ -301,6 +307,7 @@ class Judge:
             "p50_ms": quantile(to_line, 0.5),
             "p99_ms": quantile(to_line, 0.99),
             "max_ms": quantile(to_line, 1),
+            "workload_ratio": round(sum(known) / len(known), 4) if known else None,
             "p50_exited_ms": quantile(exited, 0.5),
             "p99_exited_ms": quantile(exited, 0.99),
         }

@@ -107,7 +107,8 @@ class Run:
         flags = node_flags(self.node, socket, "full") + FLAGS
         if self.scenario.bare:
             (self.folder / "empty").mkdir()
-            flags += ["--runtime-state-dir", str(self.folder / "empty")]
+            flags[flags.index(str(self.node.state))] = str(self.folder / "empty")
+            flags += ["--pod-logs-dir", "", "--container-logs-dir", ""]
         return flags
 
     def _progress(self, total: int) -> Callable[[int], None]:
@@ -250,6 +251,9 @@ def measure(node: Node, scenario: Scenario, scale: float) -> tuple[list[dict[str
             verdict(f"{name}/nothing_missing", judge.missing)
         verdict(f"{name}/sums_are_whole", sums(run))
         verdict(f"{name}/full_or_mended", not_answered(rows))
+        if scenario.bare:
+            late = sum(row["late"] for row in rows)
+            verdict(f"{name}/lines_left_partial", [] if late else ["none did: nothing was there to be mended"])
         if scenario.runtime == "frozen":
             verdict(f"{name}/recovers", recovered(run, judge))
         if keep := os.environ.get("CRIER_ATTRIBUTION_KEEP"):
@@ -313,7 +317,9 @@ def main() -> int:
         traceback.print_exc()
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps({"rows": rows, "totals": totals}, indent=1) + "\n", encoding="utf-8")
+    # Each scenario by lifetime, then all its containers.
     shown = [row for total in totals for row in [*(r for r in rows if r["scenario"] == total["scenario"]), total]]
+    REPORT.with_suffix(".md").write_text(table(shown) + "\n", encoding="utf-8")
     print(table(shown), file=sys.stderr, flush=True)
     return 0
 
