@@ -84,13 +84,13 @@ void crier_life_ask_later(struct crier_pipeline *p, struct crier_life *life)
 {
 	if (life->asks >= ASKS_MAX || crier_container_is_identified(life->container))
 		return;
+	bool is_living = life->container->phase < CRIER_PHASE_CONTAINER_ENDING;
+
 	/* its lines can be mended after its end too, while the runtime still has it: as soon as that speaks again */
 	if (life->missing == CRIER_META_TIMEOUT)
 		crier_list_append(&p->unheard, &life->asked);
-	else if (life->missing !=
-			 CRIER_META_UNAVAILABLE && /* the list that follows the runtime's return names it */
-		 life->container->phase < CRIER_PHASE_CONTAINER_ENDING)
-		ask_after_a_pause(p, life);
+	else if (is_living && life->missing != CRIER_META_UNAVAILABLE)
+		ask_after_a_pause(p, life); /* of one that is down, the list that follows its return */
 }
 
 /* The runtime was silent and speaks: whom it was asked about in vain is asked about again. */
