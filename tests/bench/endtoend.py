@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import kernel
@@ -162,8 +163,20 @@ def _latency_rows(name: str, tallies: list[dict[str, Any]]) -> list[dict[str, An
     return [row(f"latency.{name}.p{share}", median([each[f"p{share}_us"] for each in found]) / 1000, "ms", runs=len(found)) for share in (50, 99)]
 
 
+def _note_console(settings: Settings) -> None:
+    """The kernel reports a kill at level 3 (err) right after it chose, and a slow console holds the wake-up back meanwhile."""
+    level = int(Path("/proc/sys/kernel/printk").read_text(encoding="ascii").split()[0])
+    serial = [line.split()[0] for line in Path("/proc/consoles").read_text(encoding="ascii").splitlines() if line.startswith("ttyS")]
+    if level > 3 and serial:
+        settings.note(
+            f"the kernel writes each OOM kill to the console {serial[0]} (kernel.printk {level}) in the middle of the kill: latency.oom may hold "
+            "the milliseconds that this takes; dmesg -n 3 switches it off"
+        )
+
+
 def oom_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
     """A process eats in a container of 32 MiB until the kernel kills it; its boottime_ns is the kernel's, the line is read later."""
+    _note_console(settings)
     memory = cgroups.memory_hierarchy()
     cgroups.set_memory_limit(memory, LOADED, OOM_LIMIT)
     kills, tallies = 10 if settings.quick else 100, []
