@@ -10,7 +10,7 @@ import yaml
 
 from tree import ROOT, files, text, verdict
 
-CAPABILITIES = {"BPF", "PERFMON", "SYS_RESOURCE", "DAC_READ_SEARCH", "SYS_PTRACE"}
+CAPABILITIES = {"BPF", "PERFMON", "SYS_RESOURCE", "DAC_READ_SEARCH"}
 KINDS = {"Namespace", "ServiceAccount", "DaemonSet", "NetworkPolicy"}
 # Flags of verbs, which the option table does not have.
 VERBS = {"--check", "--effective", "--markdown", "--man", "--force"}
