@@ -100,7 +100,7 @@ static struct crier_slice text_of(const json_t *object, const char *key)
 /* A walk over a text's brackets and strings, which makes no tree of it. */
 struct scan {
 	const char *key;	   /* the member of the outermost object that is looked for */
-	struct crier_slice string; /* the last one seen at that level */
+	struct crier_slice string; /* the last one seen */
 	struct crier_slice *ret_value;
 	size_t depth, values;
 	bool taking; /* its value is being gone through */
@@ -129,10 +129,7 @@ static int step(struct scan *scan, const char *at)
 	case '[':
 	case '{': scan->depth++; break;
 	case ']':
-	case '}':
-		if (scan->depth-- == 0)
-			return -EBADMSG;
-		break;
+	case '}': scan->depth--; break; /* was 1 or more: at 0 the text is over */
 	default: break;
 	}
 	if (scan->taking && (*at == ',' ? scan->depth == 1 : scan->depth == 0)) {
@@ -177,10 +174,7 @@ static int find_member(struct crier_slice text, const char *key, struct crier_sl
 		}
 		size_t end = skip_string(text.ptr, i + 1, text.len);
 
-		if (end == text.len)
-			return -EBADMSG;
-		if (scan.depth == 1)
-			scan.string = (struct crier_slice){text.ptr + i + 1, end - i - 1};
+		scan.string = (struct crier_slice){text.ptr + i + 1, end - i - 1};
 		i = end;
 	}
 	return scan.depth ? -EBADMSG : 0;

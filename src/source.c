@@ -230,7 +230,7 @@ static enum word ask_container_logs(struct crier_sources *s, struct crier_contai
 {
 	char name[LOG_NAME_MAX + 1], ending[ID_LEN + sizeof("-.log")];
 	struct crier_meta_message message;
-	struct crier_log_link link;
+	struct crier_log_link link = {.restarts = 0};
 	enum word word;
 	size_t len;
 	int r;
