@@ -62,6 +62,7 @@ struct crier_sink {
 	uint64_t urgent_end; /* lines below this do not linger */
 	uint64_t oldest_ns;  /* when the oldest waiting line may have come */
 	uint64_t write_ns;   /* start of the attempt that is under way, 0 = none */
+	uint64_t rings_ns;   /* what timer_fd was set to last */
 	enum crier_sink_state state;
 	int error;	  /* errno behind state */
 	bool room_wanted; /* a put was refused */
@@ -130,9 +131,17 @@ static size_t place(const struct crier_sink *sink, uint64_t position)
 /* Position just behind the last newline in [from, to); `from` when there is none. */
 static uint64_t line_end(const struct crier_sink *sink, uint64_t from, uint64_t to)
 {
-	while (to > from && sink->ring[place(sink, to - 1)] != '\n')
-		to--;
-	return to;
+	while (to > from) {
+		size_t end = place(sink, to - 1) +
+			     1; /* the piece that ends here may begin at the ring's first byte */
+		size_t len = crier_min((size_t)(to - from), end);
+		const char *newline = memrchr(sink->ring + end - len, '\n', len);
+
+		if (newline)
+			return to - (uint64_t)(sink->ring + end - newline) + 1;
+		to -= len;
+	}
+	return from;
 }
 
 /* Lock held: end of the next batch, at a line's end. */
@@ -146,12 +155,20 @@ static uint64_t batch_end(const struct crier_sink *sink)
 	return end > sink->tail ? end : sink->tail + sink->write_bytes;
 }
 
-/* The main loop sleeps on this timer: it rings while a write(2) hangs. */
-static void arm_timer(const struct crier_sink *sink, uint64_t ns)
+/*
+ * Lock held. The main loop sleeps on this timer: it rings while a write(2) hangs. Not set anew for each write: when
+ * it rings early, crier_sink_state() sets it for what is left.
+ */
+static void ring_when_blocked(struct crier_sink *sink, uint64_t now)
 {
-	struct itimerspec when = {.it_value = {.tv_sec = (time_t)(ns / S_NS), .tv_nsec = (long)(ns % S_NS)}};
+	uint64_t at_ns = sink->write_ns + BLOCKED_NS + MS_NS;
+	struct itimerspec when = {
+		.it_value = {.tv_sec = (time_t)(at_ns / S_NS), .tv_nsec = (long)(at_ns % S_NS)}};
 
-	(void)timerfd_settime(sink->timer_fd, 0, &when, NULL);
+	if (sink->rings_ns > now)
+		return;
+	sink->rings_ns = at_ns;
+	(void)timerfd_settime(sink->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 /* No lock. One write of [at, end). @return bytes, or -errno */
@@ -165,15 +182,14 @@ static ssize_t attempt(struct crier_sink *sink, uint64_t at, uint64_t end)
 
 	pthread_mutex_lock(&sink->lock);
 	sink->write_ns = start;
+	ring_when_blocked(sink, start);
 	pthread_mutex_unlock(&sink->lock);
-	arm_timer(sink, BLOCKED_NS + MS_NS);
 	n = sink->target.ops->write(&sink->target, iov, len > first ? 2 : 1);
 	if (n == -EAGAIN) { /* somebody else made it non-blocking */
 		struct pollfd wait = {.fd = sink->target.fd, .events = POLLOUT};
 
 		n = poll(&wait, 1, -1) < 0 ? -errno : 0;
 	}
-	arm_timer(sink, 0);
 	pthread_mutex_lock(&sink->lock);
 	sink->write_ns = 0;
 	if (now_ns() - start >= BLOCKED_NS)
@@ -469,16 +485,19 @@ size_t crier_sink_room(const struct crier_sink *sink)
 enum crier_sink_state crier_sink_state(const struct crier_sink *sink, int *ret_errno)
 {
 	enum crier_sink_state state;
-	uint64_t drained;
+	uint64_t drained, now;
 
 	(void)!read(sink->event_fd, &drained, sizeof(drained));
 	(void)!read(sink->timer_fd, &drained, sizeof(drained));
 	pthread_mutex_lock(&mutable(sink)->lock);
+	now = now_ns();
 	state = sink->state;
 	if (ret_errno)
 		*ret_errno = sink->error;
-	if (state == CRIER_SINK_OK && sink->write_ns && now_ns() - sink->write_ns >= BLOCKED_NS)
+	if (state == CRIER_SINK_OK && sink->write_ns && now - sink->write_ns >= BLOCKED_NS)
 		state = CRIER_SINK_BLOCKED;
+	else if (sink->write_ns)
+		ring_when_blocked(mutable(sink), now);
 	pthread_mutex_unlock(&mutable(sink)->lock);
 	return state;
 }

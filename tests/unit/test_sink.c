@@ -162,6 +162,31 @@ static void test_blocked_then_resumed(void **state)
 	close(fds[0]);
 }
 
+/* The timer that tells of a hanging write is not set anew for each: one that hangs later is told all the same. */
+static void test_block_amid_writes_is_told(void **state)
+{
+	struct crier_sink *sink;
+	char text[8];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	redirect_stdout(fds[1]);
+	sink = open_sink("-", 256 * 1024, 0);
+	for (int i = 0; i < 8; i++) { /* half a second of writes that do not hang */
+		assert_int_equal(crier_sink_put(sink, "line\n", 5, true), 0);
+		assert_int_equal(read(fds[0], text, sizeof(text)), 5);
+		usleep(60000);
+	}
+	(void)fill(sink, 0);
+	wait_state(sink, CRIER_SINK_BLOCKED, 0);
+	restore_stdout();
+	close(fds[0]); /* ends the write that hangs */
+	close(fds[1]);
+	(void)crier_sink_close(sink, 1000);
+	crier_sink_free(sink);
+}
+
 static void test_end_of_block_is_told(void **state)
 {
 	struct crier_sink *sink;
@@ -246,6 +271,7 @@ int main(void)
 		TEST(test_closed_pipe),
 		TEST(test_batches_of_whole_lines),
 		TEST(test_blocked_then_resumed),
+		TEST(test_block_amid_writes_is_told),
 		TEST(test_end_of_block_is_told),
 		TEST(test_close_deadline),
 		TEST(test_whole_or_nothing),
