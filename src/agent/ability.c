@@ -68,6 +68,15 @@ static void degrade_oom(const struct crier_event_report *report, json_t *degrade
 	}
 }
 
+/* The log names the limit by itself. */
+static bool is_by_log(const struct crier_event_report *oom)
+{
+	for (size_t k = 0; k < oom->hook_count; k++)
+		if (oom->hooks[k].chosen && strcmp(oom->hooks[k].name, "kmsg:oom") == 0)
+			return true;
+	return false;
+}
+
 static json_t *hooks_json(struct crier_agent *agent, json_t *degraded)
 {
 	const struct crier_observer *observer = &agent->observer;
@@ -89,7 +98,7 @@ static json_t *hooks_json(struct crier_agent *agent, json_t *degraded)
 		json_array_append_new(hooks, hook_json(report));
 		if (i == CRIER_PROBE_OOM && report->served)
 			degrade_oom(report, degraded);
-		if (report->served || (i == CRIER_PROBE_OOM_CONTROL && !observer->probe))
+		if (report->served || (i == CRIER_PROBE_OOM_CONTROL && is_by_log(&reports[CRIER_PROBE_OOM])))
 			continue;
 		snprintf(what, sizeof(what), "no hook serves %s: %s", report->event, crier_observer_loss(i));
 		degrade(degraded, what,
@@ -239,14 +248,33 @@ static void harden(struct crier_agent *agent, json_t *degraded)
 		    strerror(report.seccomp), strerror(report.landlock));
 }
 
+/* Context only, and the kernel's log brings its own. */
+static bool is_missed(const struct crier_event_report *reports, unsigned event)
+{
+	return reports[event].wanted && !reports[event].served && event != CRIER_PROBE_OOM_CONTROL;
+}
+
 static void tell_health(struct crier_agent *agent)
 {
-	char reason[600];
+	const struct crier_event_report *reports = crier_observer_report(&agent->observer);
+	const char *remedy =
+		agent->observer.why[0] ? agent->observer.remedy : "see `crier check` for each hook's reason";
+	size_t used = 0;
+	char reason[700] = "";
 
-	if (!agent->observer.why[0])
+	if (agent->observer.why[0])
+		used = (size_t)snprintf(reason, sizeof(reason), "no eBPF: %s", agent->observer.why);
+	for (unsigned i = 0; !used && i < CRIER_PROBE_EVENT_COUNT; i++)
+		if (is_missed(reports, i))
+			used = (size_t)snprintf(reason, sizeof(reason), "not seen on this kernel:");
+	if (!used)
 		return;
-	snprintf(reason, sizeof(reason), "no eBPF: %s", agent->observer.why);
-	crier_agent_health(agent, "kernel", "degraded", reason, agent->observer.remedy);
+	for (unsigned i = 0; !agent->observer.why[0] && i < CRIER_PROBE_EVENT_COUNT && used < sizeof(reason);
+	     i++)
+		if (is_missed(reports, i))
+			used += (size_t)snprintf(reason + used, sizeof(reason) - used, " %s",
+						 reports[i].event);
+	crier_agent_health(agent, "kernel", "degraded", reason, remedy);
 }
 
 void crier_agent_ready(struct crier_agent *agent, bool has_tree, bool has_seeds)

@@ -382,3 +382,18 @@ def test_what_is_not_needed_is_given_up(env: Env) -> None:
     assert "Seccomp:\t0" in status and any("--no-harden" in what for what in missing(open_agent)), f"{missing(open_agent)}"
     for one in (agent, open_agent):
         env.finish(one)
+
+
+def test_one_event_without_the_kernel(env: Env) -> None:
+    """OOM kills by the log, all else by kernel programs: one incident all the same."""
+    agent = env.agent("--hook", "oom=user", "--hook", "pressure=user")
+    chosen = hooks(agent)
+    assert chosen["oom"] == "kmsg:oom" and chosen["exit"].endswith(":sched_process_exit"), f"{chosen}"
+    if chosen["pressure"] is None:  # cgroup v1 has no memory.events
+        health = agent.wait_event("agent.health", where=lambda line: line.get("data.component") == "kernel")
+        same(health, data__state="degraded", data__reason="not seen on this kernel: pressure")
+    container, oom = kill_one(env, agent, "mixed")
+    same(oom, process__pid=container.pid, probe__hook="kmsg:oom")
+    exited = only(agent.events("container.exited", container=container), "container.exited")
+    same(exited, data__cause="oom", correlation__incident_id=oom.get("correlation.incident_id"))
+    env.finish(agent)
