@@ -102,6 +102,29 @@ def test_late_answer_mends(env: Env) -> None:
         env.finish(agent)
 
 
+def test_stalled_runtime_delays_nobody(env: Env) -> None:
+    """The runtime's answers stop in the middle: the first container finds that out, the others do not wait at all."""
+    proxy = Proxy(env.folder("proxy") / "cri.sock", env.node.socket)
+    with proxy:
+        agent = env.agent("--cri-timeout", "5s", profile="process", cri_socket=proxy.path)
+        answered = env.pod("answered").start("app", "exit", "0")
+        agent.wait_event("container.exited", container=answered)
+        proxy.stall()
+        pod = env.pod("stalled")
+        stalled = [pod.start(f"app{number}", "exit", "3", "0.1") for number in range(6)]
+        waited = set()
+        for container in stalled:
+            exited = agent.wait_event("container.exited", container=container)
+            belongs(exited, container)
+            same(exited, data__cause="exit", data__exit_code=3, attribution__source="oci_bundle")
+            lines = agent.events(container=container)
+            assert all(line.get("attribution.status") == "full" for line in lines), f"{lines}"
+            waited |= {container.id for line in lines if line.get("attribution.wait_us")}
+        assert waited <= {stalled[0].id}, f"{len(waited)} of {len(stalled)} containers waited"
+        proxy.resume()
+        env.finish(agent)
+
+
 def told_while_broken(env: Env, socket: Path, name: str) -> None:
     agent = env.agent(cri_socket=socket)
     container = victim(env, name)

@@ -116,6 +116,25 @@ def test_restarts_are_linked(env: Env) -> None:
     assert f"{pod.uid}/app" in slots, f"{slots}"
 
 
+def test_restart_after_all_else_is_forgotten(env: Env) -> None:
+    """The back-off may be longer than a dead container is remembered: its slot still knows its last death."""
+    agent = env.agent("--tombstone-age", "1s", "--reconcile-interval", "1s", "--stats-interval", "1s")
+    pod = env.pod("patient")
+    first = pod.start("app", "exit", "9")
+    agent.wait_event("container.exited", container=first)
+    first.wait_exit()
+    first.remove()
+    agent.wait_event("container.removed", container=first)
+    # The dead are looked through every ten seconds.
+    buried = agent.events("container.removed", container=first)[0].seq
+    gone = lambda line: line.seq > buried and line.get("data.tables.tombstones") == 0  # noqa: E731
+    agent.wait_event("agent.stats", where=gone, seconds=40)
+    second = pod.restart(first, "run")
+    started = agent.wait_event("container.started", container=second)
+    same(started, data__previous__container_id=first.id, data__previous__exit_code=9)
+    env.finish(agent)
+
+
 def test_what_is_known_of_the_pod(env: Env) -> None:
     labels = {"app": "cart", "pod-template-hash": "7d9f8b6c5", "app.kubernetes.io/version": "1.8.2", "secret-team": "x"}
     pod = env.pod("cart-7d9f8b6c5-x2x4k", namespace="prod", labels=labels)

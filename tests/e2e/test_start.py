@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from env import Env, belongs, only, same
-from harness import bare
+from harness import bare, cgroups, proc
 from harness.cri import CriError
 from harness.crier import Crier
 from harness.sockets import Hung
@@ -154,3 +156,33 @@ def test_hung_runtime_delays_no_event(env: Env) -> None:
         assert not waited, f"{waited[0]}"
         only(agent.events("container.started", container=later), "container.started")
         env.finish(agent)
+
+
+def test_lost_births_are_found(env: Env) -> None:
+    """crier stands still while its ring overflows with cgroups; one born unseen is found by its id, and told as there."""
+    agent = env.agent("--ring-critical-bytes", "64KiB", profile="process", cri_socket="none")
+    primary = cgroups.primary_hierarchy()
+    with bare.BarePod() as pod:
+        proc.freeze(agent.process.pid)
+        try:
+            for _ in range(1000):
+                folder = primary.path(f"{pod.cgroup}/noise")
+                folder.mkdir()
+                folder.rmdir()
+            unseen = pod.container()
+            init = unseen.spawn("run")
+        finally:
+            agent.process.send_signal(signal.SIGCONT)
+        lost = lambda line: line.get("data.class") == "control"  # noqa: E731
+        agent.wait_event("agent.loss", where=lost)
+        worker = unseen.spawn("exit", "4", "0.2")
+        unseen.reap(worker)
+        of = lambda line: line.get("container.id") == unseen.id  # noqa: E731
+        ended = agent.wait_event("process.exit", where=lambda line: of(line) and line.get("data.exit_code") == 4)
+        same(ended, process__pid=worker, k8s__pod__uid=pod.uid)
+        only(agent.events("container.snapshot", where=of), "container.snapshot")
+        assert not agent.events("container.created", where=of) and not agent.events("container.started", where=of)
+        os.kill(init, signal.SIGKILL)
+        unseen.reap(init)
+        agent.wait_event("container.exited", where=of)
+    env.finish(agent)
