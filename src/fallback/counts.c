@@ -36,7 +36,7 @@ static bool read_value(const struct crier_fallback *f, struct crier_slice path, 
 		       const char *key, uint64_t *ret_value)
 {
 	char text[1024];
-	size_t len;
+	size_t len = 0;
 
 	if (crier_fallback_read(f->layout->memory_root, path, name, text, sizeof(text), &len) < 0)
 		return false;
@@ -252,7 +252,7 @@ void crier_counts_look(struct crier_fallback *f, struct directory *directory)
 {
 	uint64_t kills, high = 0, max = 0;
 	char text[1024];
-	size_t len;
+	size_t len = 0;
 
 	if (!directory->is_counted || crier_fallback_read(f->layout->memory_root, path_of(directory),
 							  counts_file(f), text, sizeof(text), &len) < 0)

@@ -339,8 +339,8 @@ int crier_fallback_self_test(struct crier_fallback *f, uint64_t now_ns, crier_pr
 
 static uint64_t read_limit(const char *name)
 {
-	char text[32];
-	size_t len;
+	char text[32] = "";
+	size_t len = 0;
 	uint64_t value;
 
 	if (crier_fallback_read("/proc/sys/fs/inotify", CRIER_SLICE(""), name, text, sizeof(text), &len) < 0)

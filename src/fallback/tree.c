@@ -174,7 +174,7 @@ static void look_at_processes(struct crier_fallback *f, struct directory *direct
 {
 	struct crier_wire_cgroup_populated record = {0};
 	char text[256];
-	size_t len;
+	size_t len = 0;
 	const char *found;
 
 	if (crier_fallback_read(f->layout->primary_root, path_of(directory), "cgroup.events", text,
