@@ -64,6 +64,7 @@ void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const 
 		return;
 	}
 	life->dying_until_ns = p->now_ns + exit_wait_ns(p);
+	crier_list_append(&p->dying, &life->dying);
 	life->asks = 0;
 	life->next_ask_ns = runtime_has_answered(container) ? 0 : p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
 	crier_life_schedule(p, life);
@@ -74,6 +75,7 @@ void crier_death_undo(struct crier_pipeline *p, struct crier_life *life)
 	if (!life->dying_until_ns || life->death.by_init || life->death.from_runtime)
 		return;
 	life->dying_until_ns = life->next_ask_ns = 0;
+	crier_list_remove(&life->dying);
 	life->death = (struct crier_death){0};
 	life->container->died_ns = 0;
 	life->container->phase = life->started_told || life->preexisting ? CRIER_PHASE_CONTAINER_RUNNING
@@ -310,6 +312,7 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 
 	life->dying_until_ns = 0;
 	life->next_ask_ns = 0;
+	crier_list_remove(&life->dying);
 	if (life->exited_told)
 		return;
 	if (life->hold_until_ns)
@@ -336,29 +339,28 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
 }
 
-struct slot_search {
-	struct crier_pipeline *p;
-	const struct crier_container *next;
-};
-
-static bool finish_predecessor(void *ctx, struct crier_container *container)
+static bool is_predecessor(const struct crier_container *container, const struct crier_container *next)
 {
-	struct slot_search *search = ctx;
-	struct crier_life *life = container->life;
-
-	if (life && life->dying_until_ns && container != search->next &&
-	    container->pod == search->next->pod && crier_slice_equal(container->name, search->next->name))
-		crier_death_finish(search->p, life);
-	return true;
+	return container != next && container->pod == next->pod &&
+	       crier_slice_equal(container->name, next->name);
 }
 
-/* Over the index and not the busy list: whoever ticks or goes through that list may have taken the predecessor off it. */
+/* Over a list of its own: to tell one death may end another's waiting. */
 void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *next)
 {
-	struct slot_search search = {p, next->container};
+	struct crier_list todo;
 
-	if (next->container->pod && next->container->name.len)
-		crier_index_each(p->index, finish_predecessor, &search);
+	if (!next->container->pod || !next->container->name.len)
+		return;
+	crier_list_move(&todo, &p->dying);
+	while (!crier_list_is_empty(&todo)) {
+		struct crier_life *life = crier_container_of(todo.next, struct crier_life, dying);
+
+		crier_list_remove(&life->dying);
+		crier_list_append(&p->dying, &life->dying);
+		if (is_predecessor(life->container, next->container))
+			crier_death_finish(p, life);
+	}
 }
 
 static bool was_told_before(const struct crier_pipeline *p, const char *id)

@@ -110,6 +110,7 @@ struct crier_life {
 	struct crier_stop_seen stop;
 	struct crier_death death;
 	uint64_t dying_until_ns; /* 0 = not dying */
+	struct crier_list dying; /* linked while dying */
 
 	struct crier_pressure pressure;
 	uint64_t pressure_next_ns;    /* re-sample while under pressure */
@@ -190,6 +191,7 @@ struct crier_pipeline {
 	uint64_t cri_answer_ns;	      /* how long the last answered question waited */
 	struct crier_list unanswered; /* lives with a question under way, oldest first */
 	struct crier_list unheard;    /* lives without a name whose question timed out */
+	struct crier_list dying;      /* lives whose end waits for the runtime's word */
 	uint64_t list_generation, list_began_ns;
 	uint64_t cri_asked, cri_answered, cri_missing;
 	uint64_t cri_events, cri_events_skipped;

@@ -72,6 +72,7 @@ struct crier_life *crier_life_get(struct crier_pipeline *p, struct crier_slice i
 		life->key = ++p->key_counter;
 		crier_list_init(&life->busy);
 		crier_list_init(&life->asked);
+		crier_list_init(&life->dying);
 		container->life = life;
 	}
 	return life;
@@ -93,6 +94,7 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 		crier_watch_end(p, life);
 	crier_list_remove(&life->busy);
 	crier_list_remove(&life->asked);
+	crier_list_remove(&life->dying);
 	container->life = NULL;
 	crier_incidents_done(&life->incidents);
 	free(life);

@@ -131,6 +131,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	crier_list_init(&p->busy);
 	crier_list_init(&p->unanswered);
 	crier_list_init(&p->unheard);
+	crier_list_init(&p->dying);
 	p->busy_due_ns = NEVER;
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));
