@@ -391,6 +391,8 @@ static void lines_by_id_and_lines_by_container_are_one_ledger(void **state)
 	check_mends(node, 1);
 	assert_int_equal(int_at(line_of(node, "container.resolved", 0), "data.mends.count"),
 			 3); /* none, snapshot, partial */
+	assert_int_equal(int_at(line_of(node, "container.resolved", 0), "data.mends.from_seq"),
+			 int_at(line_of(node, "process.exit", 0), "seq"));
 	mail_container(node, ID_A, "app");
 	check_mends(node, 1);
 	node_free(node);
@@ -424,7 +426,9 @@ static void unknown_cgroups_are_bounded_and_forgotten(void **state)
 
 	assert_int_equal(int_at(mending, "open"), 1024);
 	assert_int_equal(int_at(mending, "evicted"), 1500 - 1024);
-	run_until(node, node->now_ns + 6 * 60 * S);
+	run_until(node, node->now_ns + 4 * 60 * S);
+	assert_int_equal(int_at(at(stats(node), "data.mending"), "open"), 1024);
+	run_until(node, node->now_ns + 2 * 60 * S);
 	mending = at(stats(node), "data.mending");
 	assert_int_equal(int_at(mending, "open"), 0);
 	assert_int_equal(int_at(mending, "expired"), 1024);
