@@ -41,10 +41,10 @@ static void test_leave_with_the_flush(void **state)
 	crier_sink_flush(sink);
 	wait_empty(sink, 65536);
 	expect_read(fds[0], "a\nb\n");
-	assert_int_equal(crier_sink_stage(sink, "c\n", 2, false), 0);
-	assert_int_equal(crier_sink_stage(sink, "d\n", 2, true), 0); /* urgent: at once, and takes along */
+	assert_int_equal(crier_sink_stage(sink, "3\n", 2, false), 0);
+	assert_int_equal(crier_sink_stage(sink, "4\n", 2, true), 0); /* urgent: at once, and takes along */
 	wait_empty(sink, 65536);
-	expect_read(fds[0], "c\nd\n");
+	expect_read(fds[0], "3\n4\n");
 	assert_int_equal(crier_sink_stage(sink, "e\n", 2, false), 0);
 	assert_int_equal(crier_sink_close(sink, 1000), 0); /* nothing staged is forgotten */
 	expect_read(fds[0], "e\n");
