@@ -85,7 +85,7 @@ static const char *const state_words[] = {"ok", "degraded", "down", NULL};
 static const char *const stream_words[] = {"open", "broken", "not_offered", "shared", "off", NULL};
 
 const struct crier_field crier_health_fields[] = {
-	TEXT(struct crier_data_health, component, "component", 64, "cri, kernel, sink or config."),
+	TEXT(struct crier_data_health, component, "component", 64, "cri, kernel, sink, config or cpu."),
 	WORD(struct crier_data_health, state, "state", state_words, "How it is."),
 	TEXT(struct crier_data_health, reason, "reason", CRIER_TEXT_MAX, "Why."),
 	TEXT(struct crier_data_health, remedy, "remedy", CRIER_TEXT_MAX, "What to do."),

@@ -179,6 +179,8 @@ static const struct crier_option options[] = {
 	 .doc = "Bulk events a cgroup may make in a second, the rest is counted as suppressed; 0 = no bound."},
 	{.name = "critical-rate", .kind = CRIER_OPTION_COUNT_, AT(critical_rate), .max = 10000000, .def = "5000", .flags = RELOAD,
 	 .doc = "Critical events a cgroup may make in a second: far above honest use; 0 = no bound."},
+	{.name = "max-cpu", .kind = CRIER_OPTION_RATIO, AT(max_cpu), .max = 64 * RATIO_ONE, .def = "1", .flags = RELOAD,
+	 .doc = "CPUs crier may use, averaged over seconds; above it bulk events wait in their ring, and what does not fit is lost and counted; critical ones never wait. 0 = no bound."},
 	{.name = "drain-interval", .kind = CRIER_OPTION_DURATION, AT(drain_interval_ms), .min = 1, .max = SEC, .def = "20ms", .flags = RELOAD,
 	 .doc = "How long bulk events may gather in the ring once one has come."},
 	{.name = "hook", .plural = "hooks", .kind = CRIER_OPTION_LIST, AT(hooks), .flags = CRIER_OPTION_COMMA | CRIER_OPTION_PAIR, .metavar = "EVENT=KIND",

@@ -113,6 +113,7 @@ struct crier_config {
 	struct crier_config_list redact; /* patterns of argument names whose values are hidden */
 
 	/* memory and cpu watching */
+	double max_cpu;
 	double pressure_enter_ratio, pressure_exit_ratio, pressure_critical_ratio;
 	uint64_t pressure_interval_ms; /* ongoing at most this often; 60 s, profile memory 10 s */
 	double throttle_ratio;

@@ -471,7 +471,7 @@ struct crier_data_agent_start {
 };
 
 struct crier_data_health {
-	struct crier_slice component; /* "cri", "kernel", "sink", "config" */
+	struct crier_slice component; /* "cri", "kernel", "sink", "config", "cpu" */
 	const char *state;	      /* "ok" "degraded" "down" */
 	struct crier_slice reason, remedy;
 	struct crier_slice runtime_name, runtime_version;

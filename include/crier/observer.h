@@ -44,7 +44,7 @@ int crier_observer_attach_rest(struct crier_observer *observer, struct crier_err
 /** No new records; what is there can still be drained. */
 void crier_observer_detach(struct crier_observer *observer);
 
-/** Descriptors for epoll (EPOLLIN). @return number written, at most CRIER_OBSERVER_FDS */
+/** Descriptors for epoll (EPOLLIN), the probe's rings first. @return number written, at most CRIER_OBSERVER_FDS */
 #define CRIER_OBSERVER_FDS 3
 size_t crier_observer_fds(const struct crier_observer *observer, int ret_fds[CRIER_OBSERVER_FDS]);
 /** Boottime at which to drain whatever the descriptors say; UINT64_MAX = none. */
@@ -52,6 +52,8 @@ uint64_t crier_observer_deadline(const struct crier_observer *observer);
 /** @return records handed over; the fallback's after the kernel's */
 size_t crier_observer_drain(struct crier_observer *observer, uint64_t now_ns, size_t max_records,
 			    crier_probe_batch_fn fn, void *ctx);
+/** See crier_probe_rest_bulk; without kernel programs there is no bulk. */
+void crier_observer_rest_bulk(struct crier_observer *observer, bool rest);
 /** See crier_probe_arm. */
 bool crier_observer_arm(struct crier_observer *observer);
 /** The shared knobs; NULL without kernel programs. */

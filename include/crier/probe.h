@@ -136,9 +136,13 @@ typedef void (*crier_probe_batch_fn)(void *ctx, const struct crier_slice *record
  */
 size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_probe_batch_fn fn, void *ctx);
 
+/** While bulk rests, crier_probe_drain leaves its ring alone, and no bulk record wakes. Critical ones are read as ever. */
+void crier_probe_rest_bulk(struct crier_probe *probe, bool rest);
+
 /**
  * Before sleeping: set `armed`, then look at both rings once more.
- * @return true: rings are empty, sleep on the descriptors; false: there is data (disarmed again), drain.
+ * @return true: the rings (those that do not rest) are empty, sleep on the descriptors; false: there is data
+ *         (disarmed again), drain.
  */
 bool crier_probe_arm(struct crier_probe *probe);
 

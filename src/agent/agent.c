@@ -159,6 +159,7 @@ static bool turn(struct crier_agent *agent, bool *ret_more)
 {
 	feed_room(agent);
 	agent->turn_ns = crier_agent_now();
+	crier_agent_cpu_begin(agent, agent->turn_ns);
 
 	size_t records =
 		crier_observer_drain(&agent->observer, agent->turn_ns, TURN_RECORDS, feed_records, agent);
@@ -173,6 +174,7 @@ static bool turn(struct crier_agent *agent, bool *ret_more)
 		crier_agent_feed(agent, CRIER_INPUT_TICK, NULL, 0);
 	keep_state(agent, now_ns);
 	tell_troubles(agent);
+	crier_agent_cpu_end(agent, now_ns);
 	crier_sink_flush(agent->sink);
 	*ret_more = records >= TURN_RECORDS || mails >= TURN_MAILS;
 	return records || mails;
@@ -354,6 +356,8 @@ static void loop(struct crier_agent *agent)
 			due_ns = crier_min(due_ns, refused_until(agent));
 		else
 			agent->arm_refused = false;
+		if (agent->bulk_rests_until_ns)
+			due_ns = crier_min(due_ns, agent->bulk_rests_until_ns);
 		if (has_untold_exits(agent))
 			due_ns = crier_min(due_ns, crier_agent_now() + STATE_EXITED_NS);
 		set_timer(agent, due_ns);
@@ -383,6 +387,7 @@ static void finish(struct crier_agent *agent)
 
 	json_decref(root);
 	crier_observer_detach(&agent->observer);
+	crier_observer_rest_bulk(&agent->observer, false); /* what is left is read whatever it costs */
 	for (int i = 0; i < STOP_DRAIN_TURNS; i++) {
 		feed_room(agent);
 		agent->turn_ns = crier_agent_now();
@@ -442,6 +447,7 @@ int crier_agent_run(const struct crier_config *config, const char *recording_pat
 
 	r = crier_agent_start(agent, recording_path, overwrite, err);
 	if (r == 0) {
+		crier_agent_cpu_start(agent);
 		loop(agent);
 		finish(agent);
 		r = agent->fault;

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "crier/agent.h"
+#include "crier/cpu_budget.h"
 #include "crier/cri.h"
 #include "crier/mailbox.h"
 #include "crier/pipeline.h"
@@ -48,6 +49,10 @@ struct crier_agent {
 	uint64_t counters_ns, state_ns, state_seq;
 	size_t state_exited;
 	uint64_t trimmed_ns;
+	struct crier_cpu_budget cpu;
+	uint64_t bulk_rests_until_ns; /* 0 = it does not */
+	uint64_t bulk_rested_ns;      /* the last time it did */
+	bool rest_told;
 	bool recording_failed, state_failed;
 	unsigned troubles_told;	 /* of the fallback */
 	bool arm_refused;	 /* the last look found nothing, and the rings would not be armed */
@@ -80,6 +85,13 @@ void crier_agent_save_state(struct crier_agent *agent, bool clean);
 /* ability.c */
 /** Prove what can be proven, tell agent.start with all that is missing, and the kernel's health when it is not whole. */
 void crier_agent_ready(struct crier_agent *agent, bool has_tree, bool has_seeds);
+
+/* cpu.c: --max-cpu */
+void crier_agent_cpu_start(struct crier_agent *agent);
+/** Before a turn: does bulk rest? */
+void crier_agent_cpu_begin(struct crier_agent *agent, uint64_t now_ns);
+/** After a turn: book what it cost, tell when rests begin and are over. */
+void crier_agent_cpu_end(struct crier_agent *agent, uint64_t now_ns);
 
 /* memory.c */
 /** Bound what the C library keeps; before the first thread. */

@@ -222,6 +222,12 @@ uint64_t crier_observer_deadline(const struct crier_observer *observer)
 	return observer->fallback ? crier_fallback_deadline(observer->fallback) : UINT64_MAX;
 }
 
+void crier_observer_rest_bulk(struct crier_observer *observer, bool rest)
+{
+	if (observer->probe)
+		crier_probe_rest_bulk(observer->probe, rest);
+}
+
 struct taker {
 	crier_probe_batch_fn fn;
 	void *ctx;

@@ -162,9 +162,9 @@ static int open_fds(struct crier_agent *agent, struct crier_err *err)
 	return 0;
 }
 
-static int watch_fd(struct crier_agent *agent, int fd, void *what, struct crier_err *err)
+static int watch_fd(struct crier_agent *agent, int fd, uint32_t events, void *what, struct crier_err *err)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
+	struct epoll_event event = {.events = events, .data.ptr = what};
 
 	if (epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		return crier_err_set(err, -errno, "epoll: %s", strerror(errno));
@@ -186,7 +186,7 @@ static int watch_all(struct crier_agent *agent, struct crier_err *err)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < CRIER_ARRAY_SIZE(rows); i++)
-		r = watch_fd(agent, rows[i].fd, rows[i].what, err);
+		r = watch_fd(agent, rows[i].fd, EPOLLIN, rows[i].what, err);
 	return r;
 }
 
@@ -195,9 +195,11 @@ static int watch_observer(struct crier_agent *agent, struct crier_err *err)
 {
 	int fds[CRIER_OBSERVER_FDS], r = 0;
 	size_t count = crier_observer_fds(&agent->observer, fds);
+	size_t rings = agent->observer.probe ? CRIER_CLASS_COUNT : 0;
 
+	/* a ring with bulk at rest stays readable: only what wakes it is news, each turn looks at the rest */
 	for (size_t i = 0; r == 0 && i < count; i++)
-		r = watch_fd(agent, fds[i], &agent->observer, err);
+		r = watch_fd(agent, fds[i], i < rings ? EPOLLIN | EPOLLET : EPOLLIN, &agent->observer, err);
 	return r;
 }
 

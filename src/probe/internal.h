@@ -95,6 +95,7 @@ struct crier_probe {
 	char seed_reason[160];
 	struct crier_ring rings[CRIER_CLASS_COUNT];
 	int ring_fds[CRIER_CLASS_COUNT];
+	bool bulk_rests;
 	int cpu_count;
 	struct crier_wire_cpu *cpus;	/* room to read the per-CPU map into */
 	struct crier_probe_blame *told; /* totals already told by blame, sorted by cgroup id */

@@ -132,6 +132,8 @@ size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_pr
 
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		probe->rings[i].limit = producer_position(&probe->rings[i]);
+	if (probe->bulk_rests)
+		probe->rings[CRIER_CLASS_BULK].limit = probe->rings[CRIER_CLASS_BULK].position;
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		heads[i] = ring_head(&probe->rings[i], &lengths[i]);
 	do {
@@ -155,9 +157,19 @@ size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_pr
 	return total;
 }
 
+void crier_probe_rest_bulk(struct crier_probe *probe, bool rest)
+{
+	probe->bulk_rests = rest;
+	if (rest)
+		__atomic_store_n(&probe->skel->data->crier_control.armed, 0, __ATOMIC_RELAXED);
+}
+
 bool crier_probe_arm(struct crier_probe *probe)
 {
 	uint32_t *armed = &probe->skel->data->crier_control.armed;
+
+	if (probe->bulk_rests) /* critical records wake without being asked to */
+		return crier_ring_is_empty(&probe->rings[CRIER_CLASS_CRITICAL]);
 
 	/* sequentially consistent: the store must be seen before the positions are read (pairs with bpf/helpers.h) */
 	__atomic_store_n(armed, 1, __ATOMIC_SEQ_CST);

@@ -92,6 +92,30 @@ def test_storm_with_budgets(env: Env) -> None:
     env.finish(agent)
 
 
+def test_over_max_cpu(env: Env) -> None:
+    """Far more than --max-cpu bears: bulk is lost and counted exactly, deaths are told whole, and it recovers by itself."""
+    agent = env.agent(*UNLIMITED, "--max-cpu", "0.005", "--ring-bulk-bytes", "64KiB", profile="full")
+    victim = env.pod("victim").start("app", "onusr1", "hog", memory=64 * MIB)
+    container = env.pod("flood").start("app", "onusr1", "execstorm", str(STORM), "stay")
+    agent.wait_event("container.started", container=container)
+    container.signal(signal.SIGUSR1)
+    agent.wait_event("agent.health", where=lambda l: l.get("data.component") == "cpu", seconds=60)
+    victim.signal(signal.SIGUSR1)
+    victim.wait_exit()
+    agent.wait_event("container.oom", container=victim)
+    agent.wait_event("container.exited", container=victim, where=lambda l: l.get("data.cause") == "oom")
+    container.wait_log(f"execstorm done {STORM}", 120)
+    calm = lambda l: l.get("data.component") == "cpu" and l.get("data.state") == "ok"  # noqa: E731
+    agent.wait_event("agent.health", where=calm, seconds=120)
+    told = lambda l: l.get("data.cause") == "reserve_failed" and l.get("data.class") == "bulk"  # noqa: E731
+    assert agent.events("agent.loss", where=told), "a flood over --max-cpu, and no loss was told"
+    assert container.exec("/trigger", "exit", "9")[0] == 9
+    agent.wait_event("process.exit", container=container, where=lambda l: l.get("data.exit_code") == 9, seconds=60)
+    stop = env.finish(agent)
+    assert stop.get("data.critical").get("lost", 0) == 0, f"{stop}"
+    assert stop.get("data.bulk").get("lost", 0) > 0, f"{stop}"
+
+
 def test_fork_bomb_beside_an_oom(env: Env) -> None:
     agent = env.agent(profile="full")
     victim = env.pod("victim").start("app", "onusr1", "hog", memory=64 * MIB)
