@@ -73,20 +73,39 @@ static bool belongs(const struct crier_incident_item *item, const struct crier_i
 	}
 }
 
+enum tie { TIE_NONE, TIE_PRESSURE, TIE_DEATH };
+
+/*
+ * A death draws harder than a pressure: it may be sampled amid a group kill, and the victims after it are of the same kill as
+ * those before.
+ */
+static enum tie tie_of(const struct crier_incident *incident, const struct crier_incident_fact *fact)
+{
+	enum tie tie = TIE_NONE;
+
+	for (size_t k = 0; k < incident->count && tie < TIE_DEATH; k++)
+		if (belongs(&incident->items[k], fact))
+			tie = incident->items[k].fact.type == CRIER_TYPE_CONTAINER_MEMORY_PRESSURE
+				      ? TIE_PRESSURE
+				      : TIE_DEATH;
+	return tie;
+}
+
 struct crier_incident *crier_incident_find(struct crier_incidents *set,
 					   const struct crier_incident_fact *fact)
 {
 	struct crier_incident *best = NULL;
+	enum tie best_tie = TIE_NONE;
 
 	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN && set->open[i]; i++) {
 		struct crier_incident *incident = set->open[i];
+		enum tie tie = tie_of(incident, fact);
 
-		for (size_t k = 0; k < incident->count; k++) {
-			if (!belongs(&incident->items[k], fact))
-				continue;
-			if (!best || incident->last_ns > best->last_ns)
-				best = incident;
-			break;
+		if (tie < best_tie || tie == TIE_NONE)
+			continue;
+		if (tie > best_tie || incident->last_ns > best->last_ns) {
+			best = incident;
+			best_tie = tie;
 		}
 	}
 	return best;

@@ -163,6 +163,28 @@ static void a_group_kill_is_one_incident_though_each_signal_comes_first(void **s
 	}
 }
 
+/* The pressure's sample is taken between two victims, and its line leaves before either's records are read. */
+static void a_pressure_amid_a_group_kill_does_not_part_it(void **state)
+{
+	struct crier_incidents set = {0};
+	const struct crier_process_key victims[] = {worker, other};
+	struct crier_incident_fact f;
+	uint64_t counter = 0;
+
+	(void)state;
+	f = fact(CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, (struct crier_process_key){0}, 10 * S + 5000);
+	assert_int_equal(add(&set, &counter, f, 1), 1);
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(victims); i++) {
+		f = fact(CRIER_TYPE_PROCESS_SIGNAL, victims[i], 10 * S + i * 10000);
+		f.signal = 9;
+		f.from_kernel = true;
+		assert_int_equal(add(&set, &counter, f, 2 + 2 * i), 2);
+		f = fact(CRIER_TYPE_CONTAINER_OOM, victims[i], 10 * S + 100 + i * 10000);
+		f.trigger = worker;
+		assert_int_equal(add(&set, &counter, f, 3 + 2 * i), 2);
+	}
+}
+
 static void a_pid_used_again_is_another_process(void **state)
 {
 	_incidents_ set = {0};
@@ -323,6 +345,7 @@ int main(void)
 		cmocka_unit_test(two_crashing_workers_are_two_incidents),
 		cmocka_unit_test(victims_of_one_kill_share_it),
 		cmocka_unit_test(a_group_kill_is_one_incident_though_each_signal_comes_first),
+		cmocka_unit_test(a_pressure_amid_a_group_kill_does_not_part_it),
 		cmocka_unit_test(a_pid_used_again_is_another_process),
 		cmocka_unit_test(a_stop_reaches_to_the_exit_minutes_later),
 		cmocka_unit_test(init_outliving_a_child_by_long_is_a_death_of_its_own),
