@@ -62,6 +62,13 @@ crier_inline __u32 crier_class_of(struct crier_making *making, __u64 cgroup_id)
 	return *value;
 }
 
+/*
+ * An OOM context belongs to kills by the same task, the group's members included, until the task's next one. A task on its
+ * way out can come to mark_victim without oom_kill_process (task_will_free_mem): the age keeps most of
+ * those from an old context. dump_header() to a slow console lies between the two, hence seconds.
+ */
+#define CRIER_OOM_CONTEXT_NS (10000 * CRIER_NS_PER_MS)
+
 crier_inline bool crier_is_wanted(enum crier_wire_type type)
 {
 	return crier_control_read(event_mask) & (1u << type);

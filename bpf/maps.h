@@ -128,7 +128,8 @@ struct crier_oom_context {
 	__u64 chosen; /* struct task_struct * */
 	__u64 limit_cgroup_id;
 	__u64 total_pages;
-	__u32 flags; /* CRIER_OOM_* */
+	__u64 victim; /* struct task_struct *: whom mark_oom_victim was called with last, 0 = not hooked */
+	__u32 flags;  /* CRIER_OOM_* */
 	__u32 zero;
 };
 
@@ -138,6 +139,17 @@ crier_map struct {
 	__type(key, __u32);
 	__type(value, struct crier_oom_context);
 } crier_oom_contexts SEC(".maps");
+
+/*
+ * Processes that the OOM killer has just sent SIGKILL, by the time of it. The victim may run on another CPU before it is marked,
+ * and from 6.16 on, where its exit is told before its memory goes, be told as a death by signal (seen: 1 in 50).
+ */
+crier_map struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct crier_process_key);
+	__type(value, __u64);
+} crier_oom_doomed SEC(".maps");
 
 /* memory cgroup id -> time of the last pressure hint */
 crier_map struct {

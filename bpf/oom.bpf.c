@@ -8,13 +8,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/*
- * A context belongs to kills by the same task, the group's members included, until the task's next one. A task on its
- * way out can come to mark_victim without oom_kill_process (task_will_free_mem): the age keeps most of
- * those from an old context. dump_header() to a slow console lies between the two, hence seconds.
- */
-#define CRIER_OOM_CONTEXT_NS (10000 * CRIER_NS_PER_MS)
-
 crier_inline int crier_oom_control(struct oom_control *control)
 {
 	struct mem_cgroup *memcg = BPF_CORE_READ(control, memcg);
@@ -116,7 +109,8 @@ crier_inline void crier_fill_context(struct crier_wire_oom *record, struct crier
 /*
  * The argument was the victim's pid until 6.7 and is the victim since (72ba14deb40a, also in stable
  * 5.10.262): told apart by its value, for no pointer is below 2^32 and no pid above.
- * By pid alone the victim is current or what oom_kill_process had chosen, or its pid is all there is.
+ * By pid alone the victim is whom mark_oom_victim, which calls the tracepoint, was given; where that is not hooked, current or
+ * what oom_kill_process had chosen; or its pid is all there is.
  */
 crier_inline struct task_struct *crier_oom_victim(__u64 argument, struct crier_oom_context *context)
 {
@@ -124,6 +118,9 @@ crier_inline struct task_struct *crier_oom_victim(__u64 argument, struct crier_o
 
 	if (argument > 0xffffffffULL)
 		return (void *)argument;
+	task = context ? (void *)context->victim : NULL;
+	if (task && (__u32)BPF_CORE_READ(task, pid) == (__u32)argument)
+		return task;
 	task = (void *)bpf_get_current_task();
 	if ((__u32)BPF_CORE_READ(task, pid) == (__u32)argument)
 		return task;
@@ -198,6 +195,57 @@ SEC("kprobe/oom_kill_process")
 int crier_kprobe_oom_control(struct pt_regs *ctx)
 {
 	return crier_oom_control((void *)crier_kprobe_arg1(ctx));
+}
+
+/* The task behind mark_victim(int): mark_oom_victim is called with it a few instructions before. */
+crier_inline int crier_oom_note_victim(__u64 victim)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct crier_oom_context *context = bpf_map_lookup_elem(&crier_oom_contexts, &tid);
+	struct crier_oom_context fresh = {.at_ns = bpf_ktime_get_boot_ns(), .victim = victim};
+
+	if (context && fresh.at_ns - context->at_ns <= CRIER_OOM_CONTEXT_NS)
+		context->victim = victim;
+	else
+		bpf_map_update_elem(&crier_oom_contexts, &tid, &fresh, BPF_ANY);
+	return 0;
+}
+
+/* The first argument as a number: to the verifier it is a pointer to a task, which may go into no map. */
+crier_inline __u64 crier_fentry_arg1(__u64 *ctx)
+{
+	__u64 argument = 0;
+
+	bpf_probe_read_kernel(&argument, sizeof(argument), ctx);
+	return argument;
+}
+
+SEC("fentry/mark_oom_victim")
+int crier_fentry_oom_victim(__u64 *ctx)
+{
+	return crier_oom_note_victim(crier_fentry_arg1(ctx));
+}
+
+SEC("kprobe/mark_oom_victim")
+int crier_kprobe_oom_victim(struct pt_regs *ctx)
+{
+	return crier_oom_note_victim(crier_kprobe_arg1(ctx));
+}
+
+/*
+ * mark_oom_victim() instead of its tracepoint, on every kernel with a task. It may be called again for a victim that is marked
+ * already, which the tracepoint is not: crier_oom_is_first() sorts that out.
+ */
+SEC("fentry/mark_oom_victim")
+int crier_fentry_mark_victim(__u64 *ctx)
+{
+	return crier_mark_victim(crier_fentry_arg1(ctx), CRIER_HOOK_FENTRY_MARK_OOM_VICTIM);
+}
+
+SEC("kprobe/mark_oom_victim")
+int crier_kprobe_mark_victim(struct pt_regs *ctx)
+{
+	return crier_mark_victim(crier_kprobe_arg1(ctx), CRIER_HOOK_KPROBE_MARK_OOM_VICTIM);
 }
 
 /*

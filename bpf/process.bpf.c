@@ -267,8 +267,24 @@ crier_inline __u64 crier_exit_peak(const bool direct, struct task_struct *task, 
 	return peak * crier_page_size;
 }
 
+/*
+ * An OOM victim: marked as such, or sent SIGKILL by the killer a moment ago and faster than the mark.
+ */
+crier_inline bool crier_is_oom_victim(const bool direct, struct task_struct *task,
+				      struct signal_struct *signal)
+{
+	struct crier_process_key key;
+
+	if (crier_is_set(crier_get(direct, signal, oom_mm)))
+		return true;
+	if ((crier_get(direct, signal, group_exit_code) & 0x7f) != 9 /* SIGKILL */)
+		return false;
+	key = crier_key_of(direct, task);
+	return crier_is_set(bpf_map_lookup_elem(&crier_oom_doomed, &key));
+}
+
 crier_inline void crier_fill_exit(const bool direct, struct crier_wire_exit *record, struct task_struct *task,
-				  struct task_struct *leader, struct signal_struct *signal)
+				  struct task_struct *leader, struct signal_struct *signal, bool is_oom)
 {
 	bool execed = !(crier_get(direct, leader, flags) & PF_FORKNOEXEC);
 	__u32 flags = 0;
@@ -281,7 +297,7 @@ crier_inline void crier_fill_exit(const bool direct, struct crier_wire_exit *rec
 	} else {
 		record->status = (__u32)crier_get(direct, leader, exit_code);
 	}
-	if (crier_is_set(crier_get(direct, signal, oom_mm)))
+	if (is_oom)
 		flags |= CRIER_EXIT_OOM;
 	record->flags = flags;
 }
@@ -293,14 +309,15 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	struct crier_wire_exit *record;
 	struct task_struct *leader;
 	__u32 init = 0, pid;
-	bool is_ns_init;
+	bool is_ns_init, is_oom;
 
 	/* not a word about threads that leave others behind */
 	if (!crier_is_group_dead(direct, task, signal, group_dead))
 		return 0;
 	if (!crier_begin(&making))
 		return 0;
-	if (crier_is_set(crier_get(direct, signal, oom_mm)))
+	is_oom = crier_is_oom_victim(direct, task, signal);
+	if (is_oom)
 		making.ring = CRIER_CLASS_CRITICAL;
 	if (!crier_is_wanted(CRIER_WIRE_EXIT)) {
 		crier_drop_filtered(making.counters, making.ring);
@@ -329,7 +346,7 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 		return 0;
 	crier_fill_task(direct, &record->task, leader, (__u32)crier_get(direct, task, pid), making.cgroup_id,
 			init);
-	crier_fill_exit(direct, record, task, leader, signal);
+	crier_fill_exit(direct, record, task, leader, signal, is_oom);
 	crier_fill_header(&making, &record->header, sizeof(*record));
 	crier_submit(&making, record);
 	return 0;

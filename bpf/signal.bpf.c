@@ -66,13 +66,15 @@ crier_inline bool crier_signal_source(__u64 info, __s32 *ret_code)
  * Default action, not blocked, delivered. `task` may block what another thread of its group takes: then
  * complete_signal has already marked the group as exiting with this signal (not for those that dump
  * core: a SIGQUIT to a group whose main thread blocks it is missed; its exit still tells).
+ * A group whose last thread is on its way out cannot be ended any more: 5.10 sends SIGKILL to the thread that was pid 1's last
+ * while it ends the namespace (zap_pid_ns_processes).
  */
 crier_inline bool crier_is_fatal(struct task_struct *task, __u32 signal, __u32 result)
 {
-	struct signal_struct *group;
+	struct signal_struct *group = crier_get(false, task, signal);
 	__u64 blocked;
 
-	if (result != SIGNAL_DELIVERED)
+	if (result != SIGNAL_DELIVERED || crier_get(false, group, live.counter) == 0)
 		return false;
 	if (signal == SIGKILL)
 		return true;
@@ -81,9 +83,31 @@ crier_inline bool crier_is_fatal(struct task_struct *task, __u32 signal, __u32 r
 	blocked = crier_get(false, task, blocked.sig[0]) | crier_get(false, task, real_blocked.sig[0]);
 	if (!(blocked & crier_bit(signal)))
 		return true;
-	group = crier_get(false, task, signal);
 	return (crier_get(false, group, flags) & SIGNAL_GROUP_EXIT) &&
 	       (crier_get(false, group, group_exit_code) & 0x7f) == signal;
+}
+
+/*
+ * A SIGKILL of the kernel's that current sends to whom it chose in oom_kill_process a moment ago. Not any SIGKILL of such a task:
+ * an init that was its own victim sends them to the rest of its namespace.
+ */
+crier_inline void crier_note_doomed(struct task_struct *task)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct crier_oom_context *context = bpf_map_lookup_elem(&crier_oom_contexts, &tid);
+	struct crier_process_key key;
+	struct task_struct *chosen;
+	__u64 now;
+
+	if (!context || !context->chosen)
+		return;
+	chosen = (void *)context->chosen;
+	now = bpf_ktime_get_boot_ns();
+	if (BPF_CORE_READ(chosen, tgid) != BPF_CORE_READ(task, tgid) ||
+	    now - context->at_ns > CRIER_OOM_CONTEXT_NS)
+		return;
+	key = crier_key_of(false, task);
+	bpf_map_update_elem(&crier_oom_doomed, &key, &now, BPF_ANY);
 }
 
 crier_inline bool crier_is_init(struct task_struct *task, __u32 *ret_known)
@@ -127,6 +151,8 @@ crier_inline int crier_signal(const bool direct, __u32 signal, __u64 info, struc
 		return 0;
 	if (!crier_begin(&making))
 		return 0;
+	if (signal == SIGKILL && info == SEND_SIG_PRIV)
+		crier_note_doomed(task);
 	making.cgroup_id = crier_task_cgroup_id(direct, task);
 	/* of the host nothing more is asked: what its handlers would take counts as filtered too */
 	if (!crier_is_wanted(CRIER_WIRE_SIGNAL) ||

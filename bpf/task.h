@@ -134,6 +134,16 @@ crier_inline void crier_fill_current(struct crier_wire_task *out)
 	crier_fill_any_task(out, task, crier_task_cgroup_id(false, task), 0);
 }
 
+crier_inline struct crier_process_key crier_key_of(const bool direct, struct task_struct *task)
+{
+	struct task_struct *leader = crier_get(direct, task, group_leader);
+
+	return (struct crier_process_key){
+		.start_boottime_ns = crier_get(direct, leader, start_boottime),
+		.pid = (__u32)crier_get(direct, leader, tgid),
+	};
+}
+
 crier_inline __u64 crier_current_cgroup_id(void)
 {
 	return crier_task_cgroup_id(false, (void *)bpf_get_current_task());

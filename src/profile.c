@@ -25,7 +25,7 @@ const char *const crier_profile_names[CRIER_PROFILE_COUNT + 1] = {
  */
 #define PROBES_BASE                                                                                          \
 	(PROBE(CGROUP_MKDIR) | PROBE(CGROUP_RMDIR) | PROBE(CGROUP_POPULATED) | PROBE(EXEC) | PROBE(EXIT) |   \
-	 PROBE(SIGNAL) | PROBE(OOM) | PROBE(OOM_CONTROL))
+	 PROBE(SIGNAL) | PROBE(OOM) | PROBE(OOM_CONTROL) | PROBE(OOM_VICTIM))
 
 static const struct {
 	uint32_t types, probes;

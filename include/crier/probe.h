@@ -28,6 +28,7 @@ enum crier_probe_event {
 	CRIER_PROBE_SIGNAL,
 	CRIER_PROBE_OOM,	 /* the victim: makes the record */
 	CRIER_PROBE_OOM_CONTROL, /* context of the kill: limit owner, constraint; optional */
+	CRIER_PROBE_OOM_VICTIM, /* the task behind the pid, on kernels whose mark_victim tells a pid; optional */
 	CRIER_PROBE_PRESSURE,
 	CRIER_PROBE_EVENT_COUNT,
 };

@@ -75,6 +75,8 @@ enum crier_wire_hook {
 	CRIER_HOOK_RAW_TP_MARK_VICTIM,
 	CRIER_HOOK_FENTRY_OOM_KILL_PROCESS,
 	CRIER_HOOK_KPROBE_OOM_KILL_PROCESS,
+	CRIER_HOOK_FENTRY_MARK_OOM_VICTIM,
+	CRIER_HOOK_KPROBE_MARK_OOM_VICTIM,
 	CRIER_HOOK_USER, /* no kernel program: user space saw it (CRI, cgroupfs, /proc) */
 	/* without a kernel program of crier's: src/fallback */
 	CRIER_HOOK_INOTIFY_CGROUP,	  /* a directory of cgroupfs came or went */

@@ -98,13 +98,15 @@ static json_t *hooks_json(struct crier_agent *agent, json_t *degraded)
 		json_array_append_new(hooks, hook_json(report));
 		if (i == CRIER_PROBE_OOM && report->served)
 			degrade_oom(report, degraded);
-		if (report->served || (i == CRIER_PROBE_OOM_CONTROL && is_by_log(&reports[CRIER_PROBE_OOM])))
+		bool is_context = i == CRIER_PROBE_OOM_CONTROL || i == CRIER_PROBE_OOM_VICTIM;
+
+		if (report->served || (is_context && is_by_log(&reports[CRIER_PROBE_OOM])))
 			continue;
 		snprintf(what, sizeof(what), "no hook serves %s: %s", report->event, crier_observer_loss(i));
 		degrade(degraded, what,
-			i == CRIER_PROBE_OOM_CONTROL ? "use a kernel with fentry or kprobes"
-			: observer->probe	     ? "see `crier check` for each hook's reason"
-						     : observer->remedy);
+			is_context	  ? "use a kernel with fentry or kprobes"
+			: observer->probe ? "see `crier check` for each hook's reason"
+					  : observer->remedy);
 	}
 	return hooks;
 }

@@ -22,6 +22,8 @@ static const char *const losses[CRIER_PROBE_EVENT_COUNT] = {
 	[CRIER_PROBE_SIGNAL] = "no process.signal; a stop is not told from a kill",
 	[CRIER_PROBE_OOM] = "no OOM kill is seen",
 	[CRIER_PROBE_OOM_CONTROL] = "the limit that was hit is found by OOM counts instead",
+	[CRIER_PROBE_OOM_VICTIM] =
+		"this kernel tells an OOM victim's pid only: further victims of one kill have no more",
 	[CRIER_PROBE_PRESSURE] = "memory pressure is found by looking every --throttle-interval",
 };
 

@@ -62,7 +62,9 @@ static void add_event(struct crier_check *check, unsigned event, const struct cr
 {
 	struct crier_finding *finding = crier_check_add(check, report->event);
 
-	if (!report->wanted) {
+	if (!report->wanted && event == CRIER_PROBE_OOM_VICTIM) {
+		crier_finding_say(finding, "not needed: this kernel's mark_victim tells the task itself");
+	} else if (!report->wanted) {
 		crier_finding_say(finding, "not wanted by profile %s",
 				  crier_profile_names[check->config->profile]);
 	} else {

@@ -18,6 +18,17 @@ static unsigned trace_arguments(const struct btf *btf, const struct btf_type *ty
 	return btf_vlen(proto) - 1u;
 }
 
+/* mark_victim tells a pid until 6.7, and the task since (72ba14deb40a, also in stable kernels). */
+static bool is_victim_pid(const struct btf *btf, const struct btf_type *type)
+{
+	const struct btf_type *pointer = btf__type_by_id(btf, type->type);
+	const struct btf_type *proto = pointer ? btf__type_by_id(btf, pointer->type) : NULL;
+
+	if (!proto || !btf_is_func_proto(proto) || btf_vlen(proto) < 2)
+		return false;
+	return !btf_is_ptr(btf__type_by_id(btf, btf_params(proto)[1].type));
+}
+
 static bool is_function_kind(enum crier_hook_kind kind)
 {
 	return kind == CRIER_HOOK_KIND_FENTRY || kind == CRIER_HOOK_KIND_KPROBE;
@@ -36,6 +47,9 @@ static void match_type(struct crier_btf_facts *facts, const struct btf *btf, uns
 			facts->found[event][i] = id;
 			if (event == CRIER_PROBE_EXIT && trace_arguments(btf, btf__type_by_id(btf, id)) >= 2)
 				facts->exit_has_group_dead = true;
+			if (event == CRIER_PROBE_OOM && !is_function &&
+			    is_victim_pid(btf, btf__type_by_id(btf, id)))
+				facts->victim_is_pid = true;
 		}
 	}
 }

@@ -56,6 +56,8 @@ void crier_choice_init(struct crier_choice *choice, const struct crier_probe_opt
 
 		report->event = list->event;
 		report->wanted = options->wanted_events & (1u << event);
+		if (event == CRIER_PROBE_OOM_VICTIM && !facts->victim_is_pid)
+			report->wanted = false; /* mark_victim names the task itself */
 		report->hook_count = list->count;
 		for (size_t i = 0; i < list->count; i++) {
 			report->hooks[i].name = list->hooks[i].name;
@@ -73,7 +75,8 @@ void crier_probe_report_none(uint32_t wanted_events, const char *reason,
 		struct crier_event_report *report = &ret_reports[event];
 
 		*report = (struct crier_event_report){.event = list->event,
-						      .wanted = wanted_events & (1u << event),
+						      .wanted = (wanted_events & (1u << event)) &&
+								event != CRIER_PROBE_OOM_VICTIM,
 						      .hook_count = list->count};
 		for (size_t i = 0; i < list->count; i++) {
 			report->hooks[i].name = list->hooks[i].name;

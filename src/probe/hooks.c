@@ -14,6 +14,11 @@
 		"raw_tp:" tracepoint, "crier_raw_" prog, tracepoint, CRIER_HOOK_RAW_TP_##hook_id,            \
 			CRIER_HOOK_KIND_RAW_TP                                                               \
 	}
+#define FUNCTION(how, NAME, function, prog, FUNCTION_ID)                                                     \
+	{                                                                                                    \
+		how ":" function, "crier_" how "_" prog, function, CRIER_HOOK_##NAME##_##FUNCTION_ID,        \
+			CRIER_HOOK_KIND_##NAME                                                               \
+	}
 const struct crier_hook_list crier_hook_lists[CRIER_PROBE_EVENT_COUNT] = {
 	[CRIER_PROBE_CGROUP_MKDIR] = {"cgroup_mkdir",
 				      2,
@@ -45,17 +50,21 @@ const struct crier_hook_list crier_hook_lists[CRIER_PROBE_EVENT_COUNT] = {
 				{TP_BTF("signal_generate", "signal", SIGNAL),
 				 RAW_TP("signal_generate", "signal", SIGNAL)}},
 	[CRIER_PROBE_OOM] = {"oom",
-			     2,
+			     4,
 			     {TP_BTF("mark_victim", "mark_victim", MARK_VICTIM),
-			      RAW_TP("mark_victim", "mark_victim", MARK_VICTIM)}},
-	[CRIER_PROBE_OOM_CONTROL] = {"oom_control",
-				     2,
-				     {{"fentry:oom_kill_process", "crier_fentry_oom_control",
-				       "oom_kill_process", CRIER_HOOK_FENTRY_OOM_KILL_PROCESS,
-				       CRIER_HOOK_KIND_FENTRY},
-				      {"kprobe:oom_kill_process", "crier_kprobe_oom_control",
-				       "oom_kill_process", CRIER_HOOK_KPROBE_OOM_KILL_PROCESS,
-				       CRIER_HOOK_KIND_KPROBE}}},
+			      RAW_TP("mark_victim", "mark_victim", MARK_VICTIM),
+			      FUNCTION("fentry", FENTRY, "mark_oom_victim", "mark_victim", MARK_OOM_VICTIM),
+			      FUNCTION("kprobe", KPROBE, "mark_oom_victim", "mark_victim", MARK_OOM_VICTIM)}},
+	[CRIER_PROBE_OOM_CONTROL] =
+		{"oom_control",
+		 2,
+		 {FUNCTION("fentry", FENTRY, "oom_kill_process", "oom_control", OOM_KILL_PROCESS),
+		  FUNCTION("kprobe", KPROBE, "oom_kill_process", "oom_control", OOM_KILL_PROCESS)}},
+	[CRIER_PROBE_OOM_VICTIM] =
+		{"oom_victim",
+		 2,
+		 {FUNCTION("fentry", FENTRY, "mark_oom_victim", "oom_victim", MARK_OOM_VICTIM),
+		  FUNCTION("kprobe", KPROBE, "mark_oom_victim", "oom_victim", MARK_OOM_VICTIM)}},
 	[CRIER_PROBE_PRESSURE] = {"pressure",
 				  2,
 				  {TP_BTF("mm_vmscan_memcg_reclaim_begin", "reclaim", RECLAIM),

@@ -32,6 +32,7 @@ extern const char *const crier_hook_kind_names[CRIER_HOOK_KIND_COUNT];
 struct crier_btf_facts {
 	bool is_kernels_own; /* not a file given by the user: typed hooks need the kernel's own */
 	bool exit_has_group_dead;
+	bool victim_is_pid;						/* mark_victim(int) */
 	unsigned found[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX]; /* BTF id, 0 = no such target */
 };
 

@@ -208,8 +208,10 @@ void setup_options(const struct setup *setup, struct crier_probe_options *option
 	if (!options->control.event_mask)
 		options->control.event_mask = UINT32_MAX;
 	for (unsigned event = 0; setup->forced_kinds && event < CRIER_PROBE_EVENT_COUNT; event++)
-		if (event != CRIER_PROBE_OOM_CONTROL)
+		if (event != CRIER_PROBE_OOM_CONTROL && event != CRIER_PROBE_OOM_VICTIM)
 			options->forced_kinds[event] = setup->forced_kinds;
+	if (setup->oom_kinds)
+		options->forced_kinds[CRIER_PROBE_OOM] = setup->oom_kinds;
 }
 
 static void seed_quiet(void *ctx, const struct crier_wire_seed *seed)

@@ -53,6 +53,7 @@ struct setup {
 	bool is_quiet;		 /* every cgroup there at start is classified as the host's */
 	bool is_v1;		 /* the v1 memory hierarchy is the primary one; skips where there is none */
 	uint8_t forced_kinds;	 /* for every event that has such a hook */
+	uint8_t oom_kinds;	 /* for the OOM record alone */
 	uint32_t bulk_bytes;	 /* [1 MiB] */
 	uint32_t critical_bytes; /* [256 KiB] */
 	uint32_t class_entries;	 /* [4096] */

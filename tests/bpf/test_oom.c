@@ -110,6 +110,32 @@ static void own_limit_raw_tp(void)
 	check_own_limit(&(struct setup){.forced_kinds = 1u << CRIER_HOOK_KIND_RAW_TP});
 }
 
+/* The function that calls the tracepoint, as the only hook of kills; all other events as they like. */
+static void check_by_function(enum crier_hook_kind kind)
+{
+	struct setup setup = {.oom_kinds = (uint8_t)(1u << kind)};
+	const struct crier_event_report *report;
+
+	setup_open(&setup);
+	report = &crier_probe_report(probe)[CRIER_PROBE_OOM];
+	for (size_t i = 0; i < report->hook_count; i++)
+		if (!report->served && !strstr(report->hooks[i].reason, "--hook"))
+			test_skip("%s: %s", report->hooks[i].name, report->hooks[i].reason);
+	CHECK(report->served, "no hook");
+	setup_close();
+	check_own_limit(&setup);
+}
+
+static void own_limit_fentry(void)
+{
+	check_by_function(CRIER_HOOK_KIND_FENTRY);
+}
+
+static void own_limit_kprobe(void)
+{
+	check_by_function(CRIER_HOOK_KIND_KPROBE);
+}
+
 /* The pod's limit is hit by a child of one of its containers, which has a higher limit of its own. */
 static void pod_limit(void)
 {
@@ -183,9 +209,11 @@ static void group_kill(void)
 		child_wait(&bystanders[i]);
 		record = records_need(CRIER_WIRE_OOM, (uint32_t)bystanders[i].pid, 0);
 		expect_oom_exit(&bystanders[i]);
-		if (record->oom->flags &
-		    CRIER_OOM_VICTIM_BY_PID) /* mark_victim(int): all that is told of members */
+		if (record->oom->flags & CRIER_OOM_VICTIM_BY_PID) {
+			/* mark_victim(int) without the function that calls it: all that is told of members */
+			CHECK(!crier_probe_report(probe)[CRIER_PROBE_OOM_VICTIM].served, "known by pid only");
 			continue;
+		}
 		CHECK_EQ(record->header->cgroup_id, box->id);
 		check_level(record->oom, 0, box);
 		CHECK(record->oom->levels[0].flags & CRIER_OOM_LEVEL_GROUP, "group flag");
@@ -334,6 +362,8 @@ const struct test_case oom_tests[] = {
 	{"oom_own_limit", own_limit, true},
 	{"oom_own_limit_v1", own_limit_v1, true},
 	{"oom_own_limit_raw_tp", own_limit_raw_tp, true},
+	{"oom_own_limit_fentry", own_limit_fentry, true},
+	{"oom_own_limit_kprobe", own_limit_kprobe, true},
 	{"oom_pod_limit", pod_limit, true},
 	{"oom_threads_once", threads_once, true},
 	{"oom_group_kill", group_kill, true},

@@ -117,6 +117,7 @@ static void parse_hook(void)
 		unsigned event, kind;
 	} cases[] = {
 		{"oom=raw_tp", 0, CRIER_PROBE_OOM, CRIER_HOOK_KIND_RAW_TP},
+		{"oom=kprobe", 0, CRIER_PROBE_OOM, CRIER_HOOK_KIND_KPROBE},
 		{"oom_control=kprobe", 0, CRIER_PROBE_OOM_CONTROL, CRIER_HOOK_KIND_KPROBE},
 		{"exit=tp_btf", 0, CRIER_PROBE_EXIT, CRIER_HOOK_KIND_TP_BTF},
 		{"oom", -EINVAL, 0, 0},
@@ -192,8 +193,8 @@ static void report_of_the_best(void)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_event_report *report = report_of(event);
 
-		CHECK(report->wanted, "%s", report->event);
-		if (event == CRIER_PROBE_OOM_CONTROL)
+		CHECK(report->wanted || event == CRIER_PROBE_OOM_VICTIM, "%s", report->event);
+		if (event == CRIER_PROBE_OOM_CONTROL || event == CRIER_PROBE_OOM_VICTIM)
 			continue;
 		CHECK(report->served && report->hooks[0].chosen, "%s is not served by %s: %s", report->event,
 		      report->hooks[0].name, report->hooks[0].reason);
@@ -207,7 +208,7 @@ static void report_of_forced_raw_tp(void)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_event_report *report = report_of(event);
 
-		if (event == CRIER_PROBE_OOM_CONTROL)
+		if (event == CRIER_PROBE_OOM_CONTROL || event == CRIER_PROBE_OOM_VICTIM)
 			continue;
 		CHECK(report->served && !report->hooks[0].chosen && report->hooks[1].chosen, "%s",
 		      report->event);
