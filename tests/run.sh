@@ -1,5 +1,5 @@
 #!/bin/bash
-# tests/run.sh [SUITE [--FLAG...]]... : installs what the tests need, builds, runs the suites, and counts.
+# tests/run.sh [SUITE [--FLAG [VALUE]]...]... : installs what the tests need, builds, runs the suites, and counts.
 # A suite prints "ok NAME", "not ok NAME: reason" or "skip NAME: reason" on stdout; diagnostics go to stderr.
 # The last line of stdout is "N passed, N failed, N skipped". Exit 1 if anything failed or nothing ran.
 set -euo pipefail
@@ -93,6 +93,8 @@ main() {
 			flags[${names[-1]}]+="$word "
 		elif known "$word"; then
 			names+=("$word")
+		elif [[ ${#names[@]} -gt 0 && -n ${flags[${names[-1]}]:-} ]]; then
+			flags[${names[-1]}]+="$word " # the value of a flag
 		else
 			say "no suite '$word': choose from ${suites[*]} or a folder of tests/ that has a run.sh"
 			exit 2
@@ -107,7 +109,7 @@ main() {
 	fi
 	if [ ! -s "$results" ]; then
 		for name in "${names[@]}"; do
-			# shellcheck disable=SC2086  # flags of suites are single words
+			# shellcheck disable=SC2086  # flags and their values are single words
 			run_suite "$name" ${flags[$name]:-}
 		done
 	fi

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The one list of Debian packages; sourced by deploy/quickstart.sh and tests/run.sh.
 
-# packages_of GROUP : build (the program), run (a private containerd and the kubelet of the harness), test, bench (peers).
+# packages_of GROUP : build (the program), run (a private containerd and the kubelet of the harness), test, bench (peers), vm
+# (guests with other kernels: what boots and packs them; what is inside comes from a private apt).
 packages_of() {
 	case $1 in
 	build)
@@ -17,6 +18,9 @@ packages_of() {
 		;;
 	bench)
 		echo valgrind bpftrace libbpf-tools
+		;;
+	vm)
+		echo qemu-system-x86 cpio kmod xz-utils zstd e2fsprogs binutils debian-archive-keyring jq python3-jsonschema
 		;;
 	esac
 }

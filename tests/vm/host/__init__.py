@@ -1,0 +1,1 @@
+"""What the vm suite does on the machine that runs it: find, unpack, build, boot, report."""

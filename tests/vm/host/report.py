@@ -1,0 +1,102 @@
+"""Verdicts of a run: lines for tests/run.sh, the matrix, build/reports/vm.json and docs/kernels.md."""
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MARKS = {"pass": "ok", "fail": "FAIL"}
+
+
+@dataclass
+class KernelResult:
+    """A column of the matrix."""
+
+    name: str
+    arch: str
+    release: str
+    available: bool
+    checks: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, list[int]] = field(default_factory=dict)
+    seconds: float = 0
+
+
+class Report:
+    """Thread-safe: guests run side by side."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self.kernels: list[KernelResult] = []
+        self.failed = 0
+
+    def kernel(self, name: str, arch: str, release: str, available: bool) -> KernelResult:
+        with self._lock:
+            result = KernelResult(name, arch, release, available)
+            self.kernels.append(result)
+            return result
+
+    def tell(self, kernel: KernelResult, name: str, verdict: str, why: str = "") -> None:
+        """`verdict`: pass, fail or unable. Said at once, so that a long run can be watched."""
+        word = {"pass": "ok", "fail": "not ok", "unable": "skip"}[verdict]
+        with self._lock:
+            kernel.checks[name] = f"unable: {why}" if verdict == "unable" else verdict
+            self.failed += verdict == "fail"
+            print(f"{word} vm/{kernel.name}/{name}" + (f": {why}" if why and verdict != "pass" else ""), flush=True)
+
+    def save(self) -> None:
+        rows: list[dict[str, Any]] = []
+        for kernel in self.kernels:
+            row: dict[str, Any] = {"release": kernel.release, "arch": kernel.arch, "available": kernel.available}
+            row.update(row=kernel.name, checks=kernel.checks, programs=kernel.programs, seconds=round(kernel.seconds, 1))
+            rows.append(row)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps({"kernels": rows}, indent=1) + "\n", encoding="utf-8")
+
+    # For people
+
+    def _names(self) -> list[str]:
+        """Every check, in the order in which it was first told, a guest's together."""
+        names = list(dict.fromkeys(name for kernel in self.kernels for name in kernel.checks))
+        groups = list(dict.fromkeys(_group(name) for name in names))
+        return sorted(names, key=lambda name: groups.index(_group(name)))
+
+    def table(self) -> list[list[str]]:
+        """The matrix: a row for each check, a column for each kernel on offer."""
+        columns = [kernel for kernel in self.kernels if kernel.available]
+        rows = [["check", *(kernel.name for kernel in columns)]]
+        for name in self._names():
+            rows.append([name, *(_mark(kernel.checks.get(name, "")) for kernel in columns)])
+        return rows
+
+    def matrix(self) -> str:
+        """The table in columns, for a terminal."""
+        rows = self.table()
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Why a check was not possible -> where."""
+        found: dict[str, list[str]] = {}
+        for kernel in self.kernels:
+            for name, verdict in kernel.checks.items():
+                if verdict.startswith("unable: "):
+                    found.setdefault(verdict.removeprefix("unable: "), []).append(f"{kernel.name} {name}")
+        return found
+
+
+def _group(name: str) -> str:
+    """oom_pod and hook_raw_tp/oom_pod are of two groups; so are v1/oom_pod and v1/hook_raw_tp/oom_pod."""
+    return name.rpartition("/")[0]
+
+
+def _mark(verdict: str) -> str:
+    return MARKS.get(verdict, "-" if verdict else "")
+
+
+def short_release(release: str) -> str:
+    """6.12.117+deb13-cloud-amd64 -> 6.12.117+deb13"""
+    return re.sub(r"-cloud-\w+$", "", release)
