@@ -153,10 +153,10 @@ static void open_refuses_bad_options(void)
 	CHECK(strstr(err.message, "5000"), "message: %s", err.message);
 	setup_options(&(struct setup){0}, &options);
 	options.btf_path = "/etc/passwd";
-	CHECK_EQ(crier_probe_open(&options, &probe, &err), -ENOTSUP);
+	CHECK_EQ(crier_probe_open(&options, &probe, &err), -EBADMSG);
 	CHECK(strstr(err.message, "/etc/passwd"), "message: %s", err.message);
 	options.btf_path = "/nonexistent";
-	CHECK_EQ(crier_probe_open(&options, &probe, &err), -ENOTSUP);
+	CHECK_EQ(crier_probe_open(&options, &probe, &err), -EBADMSG);
 }
 
 static int body_open_unprivileged(void *arg)
