@@ -187,12 +187,17 @@ crier_inline void crier_submit(const struct crier_making *making, void *record)
 	crier_wake_late(flags);
 }
 
-/* A bulk record of any length, put together elsewhere. */
+/* A record of any length, put together elsewhere. */
 crier_inline void crier_output(const struct crier_making *making, void *record, __u64 size)
 {
 	__u64 flags = crier_wake_flags(making);
+	long failed;
 
-	if (bpf_ringbuf_output(&crier_ring_bulk, record, size, flags)) {
+	if (making->ring == CRIER_CLASS_CRITICAL)
+		failed = bpf_ringbuf_output(&crier_ring_critical, record, size, flags);
+	else
+		failed = bpf_ringbuf_output(&crier_ring_bulk, record, size, flags);
+	if (failed) {
 		crier_count_failed(making);
 		return;
 	}

@@ -68,6 +68,34 @@ static void storm_into_small_ring(void)
 	records_need(CRIER_WIRE_CGROUP_MKDIR, 0, other->id);
 }
 
+static int body_exec(void *arg)
+{
+	char *const argv[] = {(char[]){"true"}, NULL};
+
+	(void)arg;
+	execve("/bin/true", argv, environ);
+	return 1;
+}
+
+/* A container's start is told by its init's exec: it is there when the bulk ring is full. */
+static void exec_of_init_beside_a_storm(void)
+{
+	const struct record *record;
+	struct child init;
+	struct box *box;
+
+	setup_open(&(struct setup){.is_quiet = true, .bulk_bytes = 16384});
+	CHECK_EQ(child_run(box_make(NULL, "storm"), body_storm, (void *)200, NULL), 0);
+	CHECK(counters_now()->reserve_failed[CRIER_CLASS_BULK] > 0, "the bulk ring is not full");
+	box = box_make(NULL, "starts");
+	init = child_start_init(box, body_exec, NULL);
+	child_go(&init);
+	CHECK_EQ(child_wait(&init), 0);
+	CHECK_EQ(counters_now()->reserve_failed[CRIER_CLASS_CRITICAL], 0);
+	record = records_need(CRIER_WIRE_EXEC, (uint32_t)init.pid, box->id);
+	CHECK_EQ(record->header->ring, CRIER_CLASS_CRITICAL);
+}
+
 static void budget(void)
 {
 	const struct crier_wire_counters *c;
@@ -286,6 +314,7 @@ static void drained_space_is_free(void)
 
 const struct test_case loss_tests[] = {
 	{"loss_storm_into_small_ring", storm_into_small_ring, true},
+	{"loss_exec_of_init_beside_a_storm", exec_of_init_beside_a_storm, true},
 	{"loss_budget", budget, true},
 	{"loss_budget_slow_rate", budget_slow_rate, true},
 	{"ring_armed_wake_up", armed_wake_up, true},
