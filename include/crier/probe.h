@@ -82,7 +82,7 @@ struct crier_event_report {
  * Choose hooks by the running kernel's BTF and load ONE object. When load is refused, the refused program
  * is switched off (its reason kept) and the load tried again with the next hook of its list.
  * @param err  names the program, the kernel's words and the remedy
- * @return 0; -EPERM (which capability is missing), -ENOTSUP (no BTF and none given), -errno
+ * @return 0; -EPERM (which capability is missing), -ENOTSUP (no BTF and none given), -EBADMSG (btf_path is no BTF), -errno
  */
 int crier_probe_open(const struct crier_probe_options *options, struct crier_probe **ret_probe,
 		     struct crier_err *err) crier_must_check;
