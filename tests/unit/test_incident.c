@@ -166,7 +166,7 @@ static void a_group_kill_is_one_incident_though_each_signal_comes_first(void **s
 /* The pressure's sample is taken between two victims, and its line leaves before either's records are read. */
 static void a_pressure_amid_a_group_kill_does_not_part_it(void **state)
 {
-	struct crier_incidents set = {0};
+	_incidents_ set = {0};
 	const struct crier_process_key victims[] = {worker, other};
 	struct crier_incident_fact f;
 	uint64_t counter = 0;

@@ -49,6 +49,9 @@ static void every_thread_is_met_once(void **state)
 	atomic_int calls = 0;
 
 	(void)state;
+#if defined(__SANITIZE_THREAD__)
+	skip(); /* the sanitizer has a thread of its own that nobody can reach */
+#endif
 	assert_int_equal(pipe(ends), 0);
 	tids[THREADS] = (pid_t)syscall(SYS_gettid);
 	for (size_t i = 0; i < THREADS; i++)
