@@ -103,8 +103,8 @@ long crier_proc_scan(const char *host_root, const struct crier_cgroup_layout *la
 	_cleanup_free_ struct scan *scan = malloc(sizeof(*scan));
 	__attribute__((cleanup(cleanup_closedir))) DIR *proc = NULL;
 	const struct dirent *entry;
-	_cleanup_close_ int fd =
-		crier_below_open(host_root ? host_root : "/", "/proc", O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int fd = crier_below_open(host_root && host_root[0] ? host_root : "/", "/proc",
+						  O_RDONLY | O_DIRECTORY);
 
 	if (!scan)
 		return -ENOMEM;
