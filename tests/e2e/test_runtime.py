@@ -1,11 +1,12 @@
 """The runtime misbehaves for a while: events flow on meanwhile, memory stays bounded, and afterwards every container resolves.
 
-No test looks at a clock: what must not depend on the runtime is waited for while the runtime is known to be unable.
+No time is judged: what must not depend on the runtime is waited for while the runtime is known to be unable.
 """
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +162,36 @@ def test_frozen_beyond_every_deadline(env: Env) -> None:
     agent.wait_for(lambda c: not unmended(c, dying), "the dead one's lines mended too", 60)
     only(agent.events("container.exited", container=dying), "container.exited")
     quiet(agent, unknown)
+    env.finish(agent)
+
+
+def test_frozen_for_half_a_minute(env: Env) -> None:
+    """SIGSTOP for 30 s under the default deadlines: who is known goes on complete, who ends is told with its names, all comes back."""
+    known, ending = worker(env, "known"), env.pod("ending").start("app", "onusr1", "exit", "7")
+    agent = env.agent("--max-output-bytes", "0", profile="process")
+    agent.wait_for(lambda c: flows(c, known).get("attribution.source") == "cri", "answer before the freeze")
+    env.node.containerd.pause()
+    try:
+        thaw = time.monotonic() + 30
+        ending.signal(signal.SIGUSR1)
+        exited = agent.wait_event("container.exited", container=ending)
+        same(exited, data__cause="exit", data__exit_code=7, attribution__status="full")
+        assert not exited.get("data.runtime"), f"the runtime cannot have said it: {exited}"
+        while time.monotonic() < thaw:
+            belongs(flows(agent, known), known)
+            time.sleep(1)
+        agent.wait_event("agent.health", where=lambda line: line.get("data.state") == "down")
+        bounded(agent)
+        assert env.node.containerd.is_paused(), "it is still frozen"
+    finally:
+        env.node.containerd.resume()
+    agent.wait_event("agent.health", where=lambda line: line.get("data.component") == "cri" and line.get("data.state") == "ok" and line.seq > exited.seq)
+    new = worker(env, "new")
+    agent.wait_for(lambda c: flows(c, new).get("attribution.source") == "cri", "the runtime's answer about a new container")
+    only(agent.events("container.exited", container=ending), "container.exited")
+    quiet(agent, known, new)
+    for each in (known, ending, new):
+        assert all(line.get("attribution.status") == "full" for line in agent.events(container=each)), f"the bundles named {each.pod.name}"
     env.finish(agent)
 
 
