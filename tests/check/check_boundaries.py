@@ -42,9 +42,9 @@ LAYERS = (
     ),
     (
         "modules",
-        "crier/bundle.h crier/cgroup.h crier/cri.h crier/cri_convert.h crier/decode.h crier/emit.h crier/fallback.h crier/harden.h crier/hold.h crier/incident.h "
+        "crier/bundle.h crier/cgroup.h crier/cpu_budget.h crier/cri.h crier/cri_convert.h crier/decode.h crier/emit.h crier/fallback.h crier/harden.h crier/hold.h crier/incident.h "
         "crier/index.h crier/kmsg.h crier/log_name.h crier/mailbox.h crier/pressure.h crier/probe.h crier/sink.h",
-        "src/bundle*.c src/cgroup/* src/cri/* src/decode.c src/emit*.[ch] src/event.c src/fallback/* src/harden/* src/fields*.[ch] src/hold.c src/incident.c src/index*.[ch] src/log_name.c src/mailbox.c "
+        "src/bundle*.c src/cgroup/* src/cpu_budget.c src/cri/* src/decode.c src/emit*.[ch] src/event.c src/fallback/* src/harden/* src/fields*.[ch] src/hold.c src/incident.c src/index*.[ch] src/log_name.c src/mailbox.c "
         "src/pressure.c src/probe/* src/sink/* src/schema*.[ch] src/story*.[ch] src/summary.c src/text.c",
     ),
     (
