@@ -126,13 +126,20 @@ static void prove_programs(struct crier_agent *agent, json_t *degraded)
 {
 	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
 	const struct crier_event_report *reports = crier_probe_report(agent->observer.probe);
-	struct crier_probe_kept kept = {0};
-	int r = crier_probe_self_test(agent->observer.probe, agent->start.layout.primary_root,
-				      crier_agent_record, agent, proof, &kept);
 
-	crier_agent_feed(agent, CRIER_INPUT_KEPT, kept.count, sizeof(kept.count));
-	if (r < 0)
-		return; /* could not be tried, e.g. no process could be forked */
+	for (unsigned round = 0; round < CRIER_PROBE_HOOKS_MAX; round++) {
+		struct crier_probe_kept kept = {0};
+		int r = crier_probe_self_test(agent->observer.probe, agent->start.layout.primary_root,
+					      crier_agent_record, agent, proof, &kept);
+
+		crier_agent_feed(agent, CRIER_INPUT_KEPT, kept.count, sizeof(kept.count));
+		if (r < 0)
+			return; /* could not be tried, e.g. no process could be forked */
+		if (crier_probe_replace_silent(agent->observer.probe, proof) == 0)
+			break;
+		crier_warn("hooks that did not fire for an own child were replaced, see agent.start");
+		(void)crier_agent_walk(agent); /* what a silent mkdir hook did not tell */
+	}
 	for (size_t i = 0; i < CRIER_PROBE_EVENT_COUNT; i++)
 		if (proof[i].tried && !proof[i].fired && reports[i].served)
 			tell_unproven(reports[i].event, "an own child", degraded);

@@ -85,6 +85,8 @@ void crier_agent_save_state(struct crier_agent *agent, bool clean);
 /* ability.c */
 /** Prove what can be proven, tell agent.start with all that is missing, and the kernel's health when it is not whole. */
 void crier_agent_ready(struct crier_agent *agent, bool has_tree, bool has_seeds);
+/** Feed every cgroup of the primary hierarchy; those known already change nothing. @return false: it could not be walked */
+bool crier_agent_walk(struct crier_agent *agent);
 
 /* cpu.c: --max-cpu */
 void crier_agent_cpu_start(struct crier_agent *agent);

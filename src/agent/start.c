@@ -352,17 +352,21 @@ static void watch_node(struct crier_agent *agent)
 	crier_agent_watch(agent, 0, path, true);
 }
 
+bool crier_agent_walk(struct crier_agent *agent)
+{
+	return crier_cgroup_walk(agent->start.layout.primary_root, (uint32_t)agent->config->max_cgroups,
+				 feed_cgroup, agent) >= 0;
+}
+
 static int attach(struct crier_agent *agent, struct crier_err *err)
 {
-	const struct crier_cgroup_layout *layout = &agent->start.layout;
 	bool has_tree = true, has_seeds = true;
 	int r = crier_observer_attach_cgroup(&agent->observer, err);
 
 	if (r == 0)
 		r = start_cri(agent, err); /* lists while the walk goes on */
 	if (r == 0)
-		has_tree = crier_cgroup_walk(layout->primary_root, (uint32_t)agent->config->max_cgroups,
-					     feed_cgroup, agent) >= 0;
+		has_tree = crier_agent_walk(agent);
 	if (r == 0)
 		r = crier_observer_attach_rest(&agent->observer, err);
 	if (r == 0)

@@ -25,11 +25,10 @@ static void serve(struct crier_probe *probe, unsigned event, struct bpf_link *li
 	report->hooks[probe->choice.chosen[event]].chosen = true;
 }
 
-/* Attach one event, going down its list. An event left without a hook is no error. */
-static void attach_event(struct crier_probe *probe, unsigned event)
+/* Attach one event, going down its list. An event left without a hook is no error. `is_loaded`: the chosen one is. */
+static void attach_event(struct crier_probe *probe, unsigned event, bool is_loaded)
 {
 	const struct crier_hook *hook;
-	bool is_loaded = true;
 
 	while ((hook = crier_choice_hook(&probe->choice, event))) {
 		struct crier_err err = {0};
@@ -54,6 +53,54 @@ static void attach_event(struct crier_probe *probe, unsigned event)
 	probe->programs[event] = NULL;
 }
 
+static bool has_another(const struct crier_probe *probe, unsigned event)
+{
+	const struct crier_choice *choice = &probe->choice;
+
+	for (size_t i = 0; i < choice->report[event].hook_count; i++)
+		if ((int)i != choice->chosen[event] && !choice->refused[event][i])
+			return true;
+	return false;
+}
+
+/*
+ * The silent one is let go of only when another is attached: the proof may have been wrong. @return true: another serves
+ */
+static bool replace_silent(struct crier_probe *probe, unsigned event)
+{
+	struct crier_event_report *report = &probe->choice.report[event];
+	struct bpf_program *program = probe->programs[event];
+	struct bpf_link *link = probe->links[event];
+	int chosen = probe->choice.chosen[event];
+
+	probe->links[event] = NULL;
+	probe->programs[event] = NULL;
+	crier_choice_refuse(&probe->choice, event, "attached, but did not fire for an own child");
+	attach_event(probe, event, false);
+	if (probe->links[event]) {
+		bpf_link__destroy(link);
+		return true;
+	}
+	probe->choice.chosen[event] = chosen;
+	probe->choice.refused[event][chosen] = false;
+	report->hooks[chosen].reason[0] = '\0';
+	probe->programs[event] = program;
+	serve(probe, event, link);
+	return false;
+}
+
+unsigned crier_probe_replace_silent(struct crier_probe *probe,
+				    const struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT])
+{
+	unsigned replaced = 0;
+
+	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
+		if (proof[event].tried && !proof[event].fired && probe->links[event] &&
+		    has_another(probe, event))
+			replaced += replace_silent(probe, event);
+	return replaced;
+}
+
 static bool is_cgroup_event(unsigned event)
 {
 	return event <= CRIER_PROBE_CGROUP_POPULATED;
@@ -66,7 +113,7 @@ static int attach(struct crier_probe *probe, bool cgroup, struct crier_err *err)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		if (is_cgroup_event(event) != cgroup || probe->links[event])
 			continue;
-		attach_event(probe, event);
+		attach_event(probe, event, true);
 		wanted += probe->choice.report[event].wanted;
 		served += probe->choice.report[event].served;
 	}

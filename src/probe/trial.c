@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 
 /* @return 0: loads and attaches */
@@ -34,14 +35,46 @@ static bool has_kprobes(void)
 	       access("/sys/kernel/debug/tracing/kprobe_events", F_OK) == 0;
 }
 
+/* A switch of the kernel's; one that cannot be read counts as on. */
+static bool is_switched_off(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char value = '1';
+
+	return fd >= 0 && read(fd, &value, 1) == 1 && value == '0';
+}
+
+/*
+ * Function hooks that would attach and never fire (tried: on 6.1 fentry and kprobes both do with ftrace_enabled 0, kprobes on
+ * every kernel with kprobes/enabled 0). No own child can prove those that serve OOM kills. @return NULL: they would fire
+ */
+static const char *silenced_by(enum crier_hook_kind kind)
+{
+	bool by_ftrace = kind == CRIER_HOOK_KIND_FENTRY;
+
+#if defined(__x86_64__) /* there kprobes at a function's entry are ftrace's; arm64 plants an instruction */
+	by_ftrace = by_ftrace || kind == CRIER_HOOK_KIND_KPROBE;
+#endif
+	if (by_ftrace && is_switched_off("/proc/sys/kernel/ftrace_enabled"))
+		return "it would never fire: sysctl kernel.ftrace_enabled is 0";
+	if (kind == CRIER_HOOK_KIND_KPROBE && is_switched_off("/sys/kernel/debug/kprobes/enabled"))
+		return "it would never fire: /sys/kernel/debug/kprobes/enabled is 0";
+	return NULL;
+}
+
 /* @return true: refused, the next hook of the list is chosen now */
 static bool try_hook(struct crier_choice *choice, const struct crier_btf_facts *facts, unsigned event)
 {
 	const struct crier_hook *hook = crier_choice_hook(choice, event);
+	const char *silenced = hook ? silenced_by(hook->kind) : NULL;
 	int r;
 
 	if (!hook)
 		return false;
+	if (silenced) {
+		crier_choice_refuse(choice, event, "%s", silenced);
+		return true;
+	}
 	if (hook->kind == CRIER_HOOK_KIND_KPROBE && !has_kprobes()) {
 		crier_choice_refuse(choice, event, "this kernel offers no kprobes (CONFIG_KPROBE_EVENTS)");
 		return true;

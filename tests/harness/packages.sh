@@ -2,7 +2,7 @@
 # The one list of Debian packages; sourced by deploy/quickstart.sh and tests/run.sh.
 
 # packages_of GROUP : build (the program), run (a private containerd and the kubelet of the harness), test, bench (peers), vm
-# (guests with other kernels: what boots and packs them; what is inside comes from a private apt).
+# (guests with other kernels: what boots and packs them; what is inside comes from a private apt), vm-arm64 (the same of arm64).
 packages_of() {
 	case $1 in
 	build)
@@ -21,6 +21,9 @@ packages_of() {
 		;;
 	vm)
 		echo qemu-system-x86 cpio kmod xz-utils zstd e2fsprogs binutils debian-archive-keyring jq python3-jsonschema
+		;;
+	vm-arm64)
+		echo qemu-system-arm gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
 		;;
 	esac
 }

@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from host import plans, programs  # noqa: E402
+from host import cross, plans, programs  # noqa: E402
 from host.debian import Apt, NotOffered, host_suite, say  # noqa: E402
 from host.guest import Contents, Guest, Result  # noqa: E402
 from host.kernels import Kernel, resolve  # noqa: E402
@@ -45,10 +45,13 @@ class Suite:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.report = Report(ROOT / "build" / "reports" / "vm.json")
-        self._prepare = threading.Lock()  # apt and unpacking: one at a time
+        self._prepare = threading.Lock()  # apt, unpacking, building: one at a time
+        self._builds: dict[str, programs.Build] = {}
 
     def build(self, arch: str) -> programs.Build:
-        return programs.native()
+        if arch not in self._builds:
+            self._builds[arch] = programs.native() if arch == "amd64" else cross.build(CACHE)
+        return self._builds[arch]
 
     def contents(self, plan: plans.Plan, arch: str) -> Contents:
         base = Apt(CACHE, arch, host_suite(), f"{host_suite()}-security")

@@ -8,4 +8,9 @@ cd "$root"
 # shellcheck source=/dev/null
 . tests/harness/packages.sh
 install_missing vm >&2
+case " $* " in
+*arm*) install_missing vm-arm64 >&2 ;;
+*\ -k* | *--kernel*) ;; # none of these rows is of arm64
+*) install_missing vm-arm64 >&2 ;;
+esac
 exec /usr/bin/python3 tests/vm/run.py "$@"

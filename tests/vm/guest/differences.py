@@ -48,6 +48,11 @@ TABLE = [
         absent=[r"data\.memory\.slab_bytes"],
     ),
     Difference(
+        "no hook for oom_control", lambda run: run.hooks == "no_control", "oom_.*",
+        "whose limit it was is known by the OOM count that rose",
+        other={"data.limit.found_by": "oom_count"},
+    ),
+    Difference(
         "kernels before 5.18 with cgroup v2", lambda run: run.release < (5, 18) and run.layout == "v2", "oom_.*|pressure",
         "memory.stat tells all kernel memory since 5.18 (a8c49af3be5f)",
         absent=[r"data\.memory\.kernel_bytes"],

@@ -56,6 +56,11 @@ def refused_kinds(agent: Crier, hooks: HookSet) -> dict[str, str]:
     return result
 
 
+def hooks_of(agent: Crier) -> dict[str, str]:
+    """Event -> the hook that serves it, as agent.start says."""
+    return {event: row.get("chosen", "") for event, row in chosen(agent).items()}
+
+
 DEFAULT = HookSet("default", {}, [row.name for row in ROWS])
 SETS = [
     HookSet("raw_tp", {event: "raw_tp" for event in TRACEPOINTS} | {"oom_control": "kprobe"}, SHOW),

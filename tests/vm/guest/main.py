@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
+import faulty  # noqa: E402
 import golden  # noqa: E402
 from differences import Run, allowed  # noqa: E402
 from boxes import World  # noqa: E402
@@ -134,6 +135,33 @@ def part_program(name: str, *command: str) -> None:
         say("fail", name, f"ended with {process.returncode}")
 
 
+def show(rows: list[str], name: str, world: World) -> Callable[[Crier], None]:
+    """Runs scenarios under a crier that is in some need; it ends well."""
+
+    def run(agent: Crier) -> None:
+        for row in ROWS:
+            if row.name in rows:
+                try:
+                    run_scenario(row, HookSet(name, {}, []), world, agent)
+                finally:
+                    print(story_of(agent, world) if sys.exc_info()[0] else "", flush=True)
+                    world.clear()
+        finish(agent)
+
+    return run
+
+
+def part_faults() -> None:
+    world = World(Path("/tmp/world"))
+    events = ["children", "stop_escalated", "oom_container", "oom_pod"]
+    check("fault/refused", lambda: faulty.refused(world, show(events, "refused", world)))
+    check("fault/all_silent", lambda: faulty.all_silent(world, show([], "silent", world)))
+    kills = ["oom_container", "oom_pod"]
+    check("fault/kprobes_off", lambda: faulty.kprobes_off(world, show(kills, "no_control", world)))
+    # Last: 5.10 patches no function any more after it.
+    check("fault/ftrace_off", lambda: faulty.ftrace_off(world, show(kills, "no_control", world)))
+
+
 def part_scenarios(names: list[str], sets: list[HookSet]) -> None:
     world = World(Path("/tmp/world"))
     for hooks in sets:
@@ -144,6 +172,7 @@ def main() -> int:
     parts = {
         "scenarios": lambda names: part_scenarios(names, [DEFAULT]),
         "hooks": lambda names: part_scenarios(names, SETS),
+        "faults": lambda _: part_faults(),
         "verify": lambda _: part_program("verify", "build/dev/tests/vm/crier_vm_verify"),
         "bpf": lambda names: part_program("bpf", "build/dev/tests/bpf/crier_bpf_test", *names),
     }

@@ -302,7 +302,8 @@ def oom_global(world: World, agent: Crier) -> list[Line]:
     truth(lines, box, inode, ticks)
     kills = [line for line in lines if line.type == "container.oom"]
     assert [line.get("process.pid") for line in kills] == [box.pid]
-    return lines
+    # Whoever asked for memory last is the trigger: the box as a rule, any task of the node by chance.
+    return [Line(line.raw, {key: value for key, value in line.event.items() if key != "actor"}) for line in lines]
 
 
 # Memory pressure

@@ -22,7 +22,7 @@ class Plan:
 
 
 BASE = ("busybox-static", "python3")
-V2 = Plan("v2", "", "scenarios hooks verify")
+V2 = Plan("v2", "", "scenarios hooks verify faults")
 V1 = Plan("v1", "v1/", "scenarios hooks", cgroups="v1")
 HYBRID = Plan("hybrid", "hybrid/", "scenarios hooks", cgroups="hybrid")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from host.guest import host_library_folders, libraries
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
-PROGRAMS = ["crier", "tests/bpf/crier_bpf_test", "tests/vm/crier_vm_verify"]
+PROGRAMS = ["crier", "tests/bpf/crier_bpf_test", "tests/vm/crier_vm_verify", "tests/vm/crier_vm_faults.so"]
 
 
 @dataclass
@@ -18,14 +18,14 @@ class Build:
     arch: str
     folder: Path
     library_folders: list[Path]
-    compiler: str
+    compiler: list[str]
 
     def trigger(self) -> Path:
         """The harness's trigger program, statically linked for this architecture."""
         source = ROOT / "tests" / "harness" / "trigger.c"
         program = self.folder / "vm-trigger"
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-            command = [self.compiler, "-static", "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)]
+            command = [*self.compiler, "-static", "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)]
             subprocess.run(command, check=True)
         return program
 
@@ -48,4 +48,4 @@ class Build:
 
 
 def native() -> Build:
-    return Build("amd64", ROOT / "build" / "dev", host_library_folders(), "gcc")
+    return Build("amd64", ROOT / "build" / "dev", host_library_folders(), ["gcc"])

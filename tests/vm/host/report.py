@@ -41,6 +41,7 @@ class Report:
 
     def tell(self, kernel: KernelResult, name: str, verdict: str, why: str = "") -> None:
         """`verdict`: pass, fail or unable. Said at once, so that a long run can be watched."""
+        why = " ".join(why.split())[:600]
         word = {"pass": "ok", "fail": "not ok", "unable": "skip"}[verdict]
         with self._lock:
             kernel.checks[name] = f"unable: {why}" if verdict == "unable" else verdict
