@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -118,13 +119,21 @@ static void child_of_container_inherits(void)
 
 static int body_fork_exec_kill(void *arg)
 {
-	pid_t pid = fork();
+	int executed[2];
+	pid_t pid;
+	char byte;
 
+	if (pipe2(executed, O_CLOEXEC) < 0) /* its end closes with the exec */
+		return 1;
+	pid = fork();
 	if (pid == 0) {
 		execl("/bin/sleep", "sleep", "10", (char *)NULL);
 		_exit(127);
 	}
-	sleep_ms(20);
+	close(executed[1]);
+	while (read(executed[0], &byte, 1) < 0)
+		;
+	close(executed[0]);
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
 	return (int)(intptr_t)arg;
