@@ -82,27 +82,29 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 {
 	struct crier_making making = {.type = CRIER_WIRE_EXEC, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct crier_exec_scratch *scratch;
-	__u32 zero = 0, end, init = 0, pid;
-	struct task_struct *leader;
+	__u32 zero = 0, end, init = 0, pid, vpid;
+	struct crier_who who;
 	bool is_ns_init;
 
 	if (!crier_start(direct, &making, task))
 		return 0;
+	/* whoever called execve, the leader is what remains (de_thread) */
+	who = crier_who(direct, task);
 	pid = (__u32)crier_get(direct, task, tgid);
-	leader = crier_get(direct, task, group_leader);
-	if (crier_is_known_init(direct, leader, pid))
+	if (crier_is_known_init(direct, task, pid))
 		init = CRIER_TASK_KNOWN_INIT;
 	/* a container's start is told by this exec: it must not drown in what the container does later */
-	crier_task_vpid(direct, leader, pid, &is_ns_init);
-	if (init || is_ns_init)
+	vpid = crier_task_vpid(direct, who.pid, pid, &is_ns_init);
+	if (is_ns_init)
+		init |= CRIER_TASK_NS_INIT;
+	if (init)
 		making.ring = CRIER_CLASS_CRITICAL;
 	if (!crier_admit(&making))
 		return 0;
 	scratch = bpf_map_lookup_elem(&crier_scratch, &zero);
 	if (!scratch)
 		return 0;
-	/* whoever called execve, the leader is what remains (de_thread) */
-	crier_fill_task(direct, &scratch->record.task, task, pid, making.cgroup_id, init);
+	crier_fill_who(direct, &scratch->record.task, &who, pid, vpid, making.cgroup_id, init);
 	scratch->record.flags = 0;
 	scratch->record.args_count = (__u32)crier_get(direct, bprm, argc);
 	scratch->record.args.offset = scratch->record.args.length = 0;
@@ -242,10 +244,9 @@ crier_inline void crier_fill_times(const bool direct, struct crier_wire_exit *re
  * signal->maxrss (pages; fs/exec.c and kernel/exit.c, setmax_mm_hiwater_rss) also holds what the process had before
  * its execs. From 6.16 on the tracepoint comes before exit_mm(), and the mm of the last program alone tells.
  */
-crier_inline __u64 crier_exit_peak(const bool direct, struct task_struct *task, struct signal_struct *signal,
+crier_inline __u64 crier_exit_peak(const bool direct, struct mm_struct *mm, struct signal_struct *signal,
 				   bool execed, __u32 *flags)
 {
-	struct mm_struct *mm = crier_get(direct, task, mm);
 	bool has_mm = crier_is_set(mm);
 	__u64 peak = 0, rss;
 
@@ -284,13 +285,14 @@ crier_inline bool crier_is_oom_victim(const bool direct, struct task_struct *tas
 }
 
 crier_inline void crier_fill_exit(const bool direct, struct crier_wire_exit *record, struct task_struct *task,
-				  struct task_struct *leader, struct signal_struct *signal, bool is_oom)
+				  struct task_struct *leader, struct signal_struct *signal,
+				  struct mm_struct *mm, bool is_oom)
 {
 	bool execed = !(crier_get(direct, leader, flags) & PF_FORKNOEXEC);
 	__u32 flags = 0;
 
 	crier_fill_times(direct, record, task, signal);
-	record->peak_rss_bytes = crier_exit_peak(direct, task, signal, execed, &flags);
+	record->peak_rss_bytes = crier_exit_peak(direct, mm, signal, execed, &flags);
 	if (crier_get(direct, signal, flags) & SIGNAL_GROUP_EXIT) {
 		record->status = (__u32)crier_get(direct, signal, group_exit_code);
 		flags |= CRIER_EXIT_GROUP_EXIT;
@@ -307,15 +309,26 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	struct crier_making making = {.type = CRIER_WIRE_EXIT, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct signal_struct *signal = crier_get(direct, task, signal);
 	struct crier_wire_exit *record;
-	struct task_struct *leader;
-	__u32 init = 0, pid;
-	bool is_ns_init, is_oom;
+	struct crier_who who;
+	__u32 init = 0, pid, vpid;
+	bool is_filtered, is_ns_init, is_oom;
+	struct mm_struct *mm;
 
 	/* not a word about threads that leave others behind */
 	if (!crier_is_group_dead(direct, task, signal, group_dead))
 		return 0;
 	if (!crier_begin(&making))
 		return 0;
+	making.cgroup_id = crier_task_cgroup_id(direct, task);
+	is_filtered = !crier_is_wanted(CRIER_WIRE_EXIT) ||
+		      crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST;
+	/* an OOM-killed process of the host belongs to a node.oom */
+	if (is_filtered && !crier_is_oom_victim(direct, task, signal)) {
+		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
+		return 0;
+	}
+	who = crier_who(direct, crier_get(direct, task, group_leader));
+	mm = crier_get(direct, task, mm);
 	is_oom = crier_is_oom_victim(direct, task, signal);
 	if (is_oom)
 		making.ring = CRIER_CLASS_CRITICAL;
@@ -323,30 +336,24 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 		crier_drop_filtered(making.counters, making.ring);
 		return 0;
 	}
-	making.cgroup_id = crier_task_cgroup_id(direct, task);
-	/* an OOM-killed process of the host belongs to a node.oom */
-	if (making.ring == CRIER_CLASS_BULK &&
-	    crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST) {
-		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
-		return 0;
-	}
 	pid = (__u32)crier_get(direct, task, tgid);
-	leader = crier_get(direct, task, group_leader);
-	if (crier_is_known_init(direct, leader, pid)) {
+	if (crier_is_known_init(direct, who.leader, pid)) {
 		init = CRIER_TASK_KNOWN_INIT;
 		bpf_map_delete_elem(&crier_inits, &pid); /* whoever gets this pid next is no init */
 	}
-	crier_task_vpid(direct, leader, pid, &is_ns_init);
-	if (init || is_ns_init)
+	vpid = crier_task_vpid(direct, who.pid, pid, &is_ns_init);
+	if (is_ns_init)
+		init |= CRIER_TASK_NS_INIT;
+	if (init)
 		making.ring = CRIER_CLASS_CRITICAL;
 	if (!crier_admit(&making))
 		return 0;
 	record = crier_reserve(&making, sizeof(*record));
 	if (!record)
 		return 0;
-	crier_fill_task(direct, &record->task, leader, (__u32)crier_get(direct, task, pid), making.cgroup_id,
-			init);
-	crier_fill_exit(direct, record, task, leader, signal, is_oom);
+	crier_fill_who(direct, &record->task, &who, (__u32)crier_get(direct, task, pid), vpid,
+		       making.cgroup_id, init);
+	crier_fill_exit(direct, record, task, who.leader, signal, mm, is_oom);
 	crier_fill_header(&making, &record->header, sizeof(*record));
 	crier_submit(&making, record);
 	return 0;

@@ -28,19 +28,29 @@ SEC("iter/task")
 int crier_iter_task(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct cgroup_subsys_state *css;
 	struct crier_wire_seed seed;
+	struct crier_who who;
 	struct css_set *set;
-	__u32 pid, init = 0;
+	__u32 pid, vpid, init = 0;
+	__u64 cgroup_id;
+	bool is_ns_init;
 
 	if (!task || task->pid != task->tgid)
 		return 0;
+	who = crier_who(true, task);
+	set = task->cgroups;
+	css = crier_memory_css(true, set);
+	cgroup_id = crier_set_cgroup_id(true, set);
+	seed.memory_cgroup_id = crier_css_cgroup_id(true, css);
 	pid = (__u32)task->pid;
 	if (crier_is_known_init(true, task, pid))
 		init = CRIER_TASK_KNOWN_INIT;
-	crier_fill_task(true, &seed.task, task, pid, crier_task_cgroup_id(true, task), init);
-	seed.memory_cgroup_id = crier_task_memory_cgroup_id(true, task);
-	set = task->cgroups;
-	crier_seed_oom_counts(crier_memory_css(true, set));
+	vpid = crier_task_vpid(true, who.pid, pid, &is_ns_init);
+	if (is_ns_init)
+		init |= CRIER_TASK_NS_INIT;
+	crier_fill_who(true, &seed.task, &who, pid, vpid, cgroup_id, init);
+	crier_seed_oom_counts(css);
 	bpf_seq_write(ctx->meta->seq, &seed, sizeof(seed));
 	return 0;
 }

@@ -119,7 +119,7 @@ crier_inline bool crier_is_init(struct task_struct *task, __u32 *ret_known)
 	*ret_known = crier_is_known_init(false, leader, pid) ? CRIER_TASK_KNOWN_INIT : 0;
 	if (*ret_known)
 		return true;
-	crier_task_vpid(false, leader, pid, &is_ns_init);
+	crier_task_vpid(false, crier_get(false, leader, thread_pid), pid, &is_ns_init);
 	return is_ns_init;
 }
 
@@ -151,9 +151,9 @@ crier_inline int crier_signal(const bool direct, __u32 signal, __u64 info, struc
 		return 0;
 	if (!crier_begin(&making))
 		return 0;
+	making.cgroup_id = crier_task_cgroup_id(direct, task);
 	if (signal == SIGKILL && info == SEND_SIG_PRIV)
 		crier_note_doomed(task);
-	making.cgroup_id = crier_task_cgroup_id(direct, task);
 	/* of the host nothing more is asked: what its handlers would take counts as filtered too */
 	if (!crier_is_wanted(CRIER_WIRE_SIGNAL) ||
 	    crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST) {

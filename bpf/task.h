@@ -13,30 +13,54 @@ crier_inline __u64 crier_cgroup_id(const bool direct, struct cgroup *cgroup)
 	return crier_get(direct, kn, id);
 }
 
-/* Id in the primary hierarchy: v2 directly, v1 by the memory controller. 0 = not known. */
-crier_inline __u64 crier_task_cgroup_id(const bool direct, struct task_struct *task)
+/* 0: no such controller. */
+crier_inline __u64 crier_css_cgroup_id(const bool direct, struct cgroup_subsys_state *css)
 {
-	struct css_set *set = crier_get(direct, task, cgroups);
-	struct cgroup_subsys_state *css;
+	return css ? crier_cgroup_id(direct, crier_get(direct, css, cgroup)) : 0;
+}
 
+/* Id in the primary hierarchy: v2 directly, v1 by the memory controller. 0 = not known. */
+crier_inline __u64 crier_set_cgroup_id(const bool direct, struct css_set *set)
+{
 	if (crier_primary_is_v2)
 		return crier_cgroup_id(direct, crier_get(direct, set, dfl_cgrp));
-	css = crier_memory_css(direct, set);
-	return css ? crier_cgroup_id(direct, crier_get(direct, css, cgroup)) : 0;
+	return crier_css_cgroup_id(direct, crier_memory_css(direct, set));
+}
+
+crier_inline __u64 crier_task_cgroup_id(const bool direct, struct task_struct *task)
+{
+	return crier_set_cgroup_id(direct, crier_get(direct, task, cgroups));
 }
 
 crier_inline __u64 crier_task_memory_cgroup_id(const bool direct, struct task_struct *task)
 {
-	struct cgroup_subsys_state *css = crier_memory_css(direct, crier_get(direct, task, cgroups));
+	return crier_css_cgroup_id(direct, crier_memory_css(direct, crier_get(direct, task, cgroups)));
+}
 
-	return css ? crier_cgroup_id(direct, crier_get(direct, css, cgroup)) : 0;
+/*
+ * What hangs on a process. From 6.13 to 6.18 the verifier searches all of BTF by name, up to four times, for each load of a
+ * pointer through a trusted one: about a millisecond of start-up, again for each path that leads to the load. So they are
+ * loaded in one place, before the program branches.
+ */
+struct crier_who {
+	struct task_struct *leader, *parent;
+	const struct cred *cred;
+	struct pid *pid;
+};
+
+crier_inline struct crier_who crier_who(const bool direct, struct task_struct *leader)
+{
+	struct crier_who who = {.leader = leader};
+
+	who.parent = crier_get(direct, leader, real_parent);
+	who.cred = crier_get(direct, leader, real_cred);
+	who.pid = crier_get(direct, leader, thread_pid);
+	return who;
 }
 
 /* pid 1 of a pid namespace below the host's; vpid as the process itself sees it. */
-crier_inline __u32 crier_task_vpid(const bool direct, struct task_struct *leader, __u32 host_pid,
-				   bool *ret_is_ns_init)
+crier_inline __u32 crier_task_vpid(const bool direct, struct pid *pid, __u32 host_pid, bool *ret_is_ns_init)
 {
-	struct pid *pid = crier_get(direct, leader, thread_pid);
 	__u32 level, nr;
 
 	*ret_is_ns_init = false;
@@ -86,18 +110,14 @@ crier_inline __u64 crier_parent_start(const bool direct, struct task_struct *par
 	return BPF_CORE_READ(parent, group_leader, start_boottime);
 }
 
-/*
- * Every byte is written. `flags`: what the caller knows, CRIER_TASK_KNOWN_INIT or 0. On the fast path each pointer is
- * loaded once and only if needed: from 6.13 on the verifier searches all of BTF by name, up to
- * four times, for each load of a pointer through a trusted one, about a millisecond of start-up.
- */
-crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out, struct task_struct *leader,
-				  __u32 tid, __u64 cgroup_id, __u32 flags)
+/* Every byte is written. `flags`: what the caller knows, CRIER_TASK_KNOWN_INIT and CRIER_TASK_NS_INIT or 0. */
+crier_inline void crier_fill_who(const bool direct, struct crier_wire_task *out, const struct crier_who *who,
+				 __u32 tid, __u32 vpid, __u64 cgroup_id, __u32 flags)
 {
-	struct task_struct *parent = crier_get(direct, leader, real_parent);
-	const struct cred *cred = crier_get(direct, leader, real_cred);
+	/* named one by one: CO-RE would look for struct crier_who in the kernel */
+	struct task_struct *leader = who->leader, *parent = who->parent;
+	const struct cred *cred = who->cred;
 	__u32 task_flags = crier_get(direct, leader, flags);
-	bool is_ns_init;
 
 	flags |= CRIER_TASK_VALID;
 	out->start_boottime_ns = crier_get(direct, leader, start_boottime);
@@ -105,17 +125,28 @@ crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out
 	out->cgroup_id = cgroup_id;
 	out->pid = (__u32)crier_get(direct, leader, tgid);
 	out->tid = tid;
-	out->vpid = crier_task_vpid(direct, leader, out->pid, &is_ns_init);
+	out->vpid = vpid;
 	out->parent_pid = (__u32)crier_get(direct, parent, tgid);
 	out->uid = crier_get(direct, cred, euid.val);
 	if (task_flags & PF_KTHREAD)
 		flags |= CRIER_TASK_KTHREAD;
 	if (!(task_flags & PF_FORKNOEXEC))
 		flags |= CRIER_TASK_EXECED;
-	if (is_ns_init)
-		flags |= CRIER_TASK_NS_INIT;
 	out->flags = flags;
 	crier_fill_comm(direct, out->comm, leader);
+}
+
+/* The same where nothing of it is known yet. */
+crier_inline void crier_fill_task(const bool direct, struct crier_wire_task *out, struct task_struct *leader,
+				  __u32 tid, __u64 cgroup_id, __u32 flags)
+{
+	struct crier_who who = crier_who(direct, leader);
+	bool is_ns_init;
+	__u32 vpid = crier_task_vpid(direct, who.pid, (__u32)crier_get(direct, leader, tgid), &is_ns_init);
+
+	if (is_ns_init)
+		flags |= CRIER_TASK_NS_INIT;
+	crier_fill_who(direct, out, &who, tid, vpid, cgroup_id, flags);
 }
 
 /* A task that need not be its group's leader; by probe reads, for rare records. */
