@@ -118,10 +118,10 @@ struct crier_wire_text {
 #define CRIER_TASK_KTHREAD    (1u << 1)
 #define CRIER_TASK_EXECED     (1u << 2) /* has executed since it was forked (PF_FORKNOEXEC clear) */
 #define CRIER_TASK_NS_INIT    (1u << 3) /* pid 1 of a pid namespace below the host's */
-#define CRIER_TASK_BY_TICKS   (1u << 5) /* user space's: read from /proc, start_boottime_ns is cut to 10 ms */
 #define CRIER_TASK_KNOWN_INIT (1u << 4) /* in the map of container inits that user space filled */
 #define CRIER_TASK_NO_START   (1u << 5) /* start_boottime_ns is not known */
 #define CRIER_TASK_NO_UID     (1u << 6) /* uid is not known */
+#define CRIER_TASK_BY_TICKS   (1u << 7) /* user space's: read from /proc, start_boottime_ns is cut to 10 ms */
 
 /* A process (thread group): always its leader's identity, whoever the task was. */
 struct crier_wire_task {
