@@ -135,32 +135,47 @@ crier_inline void crier_count_submitted(const struct crier_making *making)
 		crier_count(&making->counters->control_submitted);
 }
 
-/* Critical records always wake. A bulk record wakes if user space sleeps, and then only the first one. */
+/* Asking the ring costs two calls: each CPU does so for one of 16 records, some 3 KiB of them. */
+#define CRIER_FILLING_LOOK_MASK 15
+
+crier_inline bool crier_bulk_is_filling(const struct crier_making *making)
+{
+	if (making->counters->submitted[CRIER_CLASS_BULK] & CRIER_FILLING_LOOK_MASK)
+		return false;
+	return bpf_ringbuf_query(&crier_ring_bulk, BPF_RB_AVAIL_DATA) >=
+	       bpf_ringbuf_query(&crier_ring_bulk, BPF_RB_RING_SIZE) / CRIER_WIRE_FILLING_SHARE;
+}
+
+/* Critical records always wake. A bulk record wakes if it is what user space sleeps for, and then only the first one. */
 crier_inline __u64 crier_wake_flags(const struct crier_making *making)
 {
+	__u32 armed;
+
 	if (making->ring == CRIER_CLASS_CRITICAL)
 		return BPF_RB_FORCE_WAKEUP;
-	if (!crier_control_read(armed))
+	armed = crier_control_read(armed);
+	if (!armed || (armed == CRIER_ARMED_FILLING && !crier_bulk_is_filling(making)))
 		return BPF_RB_NO_WAKEUP;
-	*(volatile __u32 *)&crier_control.armed = 0;
+	*(volatile __u32 *)&crier_control.armed = CRIER_ARMED_NOT;
 	return BPF_RB_FORCE_WAKEUP;
 }
 
 /*
  * `armed` may have been set after crier_wake_flags() looked and before the record was visible: user space then
  * saw an empty ring and sleeps. Publishing a record is a full barrier (xchg in bpf_ringbuf_commit), so
- * either user space saw the record or this sees `armed`. An empty discarded record carries the wake-up.
+ * either user space saw the record or this sees `armed`. An empty discarded record carries the wake-up. Who sleeps
+ * until the ring fills has a timer besides.
  */
 crier_inline void crier_wake_late(__u64 flags)
 {
 	void *token;
 
-	if (flags != BPF_RB_NO_WAKEUP || !crier_control_read(armed))
+	if (flags != BPF_RB_NO_WAKEUP || crier_control_read(armed) != CRIER_ARMED_ANY)
 		return;
 	token = bpf_ringbuf_reserve(&crier_ring_bulk, 8, 0);
 	if (!token)
 		return;
-	*(volatile __u32 *)&crier_control.armed = 0;
+	*(volatile __u32 *)&crier_control.armed = CRIER_ARMED_NOT;
 	bpf_ringbuf_discard(token, BPF_RB_FORCE_WAKEUP);
 }
 

@@ -55,7 +55,7 @@ size_t crier_observer_drain(struct crier_observer *observer, uint64_t now_ns, si
 /** See crier_probe_rest_bulk; without kernel programs there is no bulk. */
 void crier_observer_rest_bulk(struct crier_observer *observer, bool rest);
 /** See crier_probe_arm. */
-bool crier_observer_arm(struct crier_observer *observer);
+bool crier_observer_arm(struct crier_observer *observer, enum crier_wire_armed how);
 /** The shared knobs; NULL without kernel programs. */
 struct crier_wire_control *crier_observer_control(struct crier_observer *observer);
 

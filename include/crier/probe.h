@@ -141,11 +141,12 @@ size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_pr
 void crier_probe_rest_bulk(struct crier_probe *probe, bool rest);
 
 /**
- * Before sleeping: set `armed`, then look at both rings once more.
- * @return true: the rings (those that do not rest) are empty, sleep on the descriptors; false: there is data
- *         (disarmed again), drain.
+ * Before sleeping: say what is to wake, then look at the rings once more.
+ * @param how  CRIER_ARMED_ANY: the first record; CRIER_ARMED_FILLING: a bulk ring that is a quarter full, the caller
+ *             has a timer for what is less
+ * @return true: sleep on the descriptors; false: what would have woken is there (disarmed again), drain.
  */
-bool crier_probe_arm(struct crier_probe *probe);
+bool crier_probe_arm(struct crier_probe *probe, enum crier_wire_armed how);
 
 /** The shared knobs, live. Main loop only. */
 struct crier_wire_control *crier_probe_control(struct crier_probe *probe);

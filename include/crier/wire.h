@@ -269,9 +269,19 @@ struct crier_wire_oom {
 	struct crier_wire_oom_level levels[CRIER_WIRE_OOM_LEVELS];
 };
 
+/* What wakes user space, for bulk records: value of crier_wire_control.armed. Critical records always do. */
+enum crier_wire_armed {
+	CRIER_ARMED_NOT = 0,	 /* nothing: it is awake */
+	CRIER_ARMED_ANY = 1,	 /* the first record: it sleeps until there is one */
+	CRIER_ARMED_FILLING = 2, /* a ring that fills: it sleeps for --drain-interval while records gather */
+};
+
+/* A ring fills when a quarter of it waits: three quarters are left to the time until user space runs. */
+#define CRIER_WIRE_FILLING_SHARE 4
+
 /* Knobs that user space may turn while the programs run: the BPF object's .data, mapped by both. */
 struct crier_wire_control {
-	__u32 armed;	     /* user space is about to sleep; the producer that clears it wakes it */
+	__u32 armed;	     /* enum crier_wire_armed; the producer that clears it wakes user space */
 	__u32 event_mask;    /* 1 << enum crier_wire_type: event records wanted at all */
 	__u32 args_max;	     /* bytes of arguments to copy, 0 = none, at most CRIER_WIRE_ARGS_MAX */
 	__u32 bulk_rate;     /* bulk events per cgroup and second, 0 = no budget */

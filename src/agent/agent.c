@@ -5,7 +5,7 @@
  *
  * Waking: bulk records come without a wake-up. Before sleeping the loop arms the rings and looks once more; a producer that
  * finds them armed wakes it, and from then on a one-shot timer brings it back every --drain-interval until a turn finds
- * nothing. Critical records wake it at once.
+ * nothing. Who fills a quarter of the ring before that wakes it too. Critical records wake it at once.
  */
 #include "agent.h"
 
@@ -341,27 +341,43 @@ static uint64_t refused_until(struct crier_agent *agent)
 	return crier_agent_now() + (again ? MS_NS : 0);
 }
 
+/* When to look at the rings again, woken or not. @return 0: at once */
+static uint64_t rings_due(struct crier_agent *agent, bool draining)
+{
+	bool is_armed =
+		crier_observer_arm(&agent->observer, draining ? CRIER_ARMED_FILLING : CRIER_ARMED_ANY);
+
+	if (!draining && !is_armed)
+		return refused_until(agent);
+	agent->arm_refused = false;
+	if (!draining)
+		return UINT64_MAX;
+	return is_armed ? crier_agent_now() + agent->config->drain_interval_ms * MS_NS : 0;
+}
+
+static uint64_t next_due(struct crier_agent *agent, bool draining)
+{
+	uint64_t due_ns = rings_due(agent, draining);
+
+	due_ns = crier_min(due_ns, crier_pipeline_deadline(agent->pipeline));
+	due_ns = crier_min(due_ns, crier_observer_deadline(&agent->observer));
+	if (agent->bulk_rests_until_ns)
+		due_ns = crier_min(due_ns, agent->bulk_rests_until_ns);
+	if (has_untold_exits(agent))
+		due_ns = crier_min(due_ns, crier_agent_now() + STATE_EXITED_NS);
+	return due_ns;
+}
+
 static void loop(struct crier_agent *agent)
 {
 	while (!agent->stop_reason) {
 		bool more;
 		bool draining = turn(agent, &more);
-		uint64_t due_ns = crier_min(crier_pipeline_deadline(agent->pipeline),
-					    crier_observer_deadline(&agent->observer));
+		uint64_t due_ns = more ? 0 : next_due(agent, draining);
 
-		if (draining)
-			due_ns = crier_min(due_ns,
-					   crier_agent_now() + agent->config->drain_interval_ms * MS_NS);
-		if (!draining && !crier_observer_arm(&agent->observer))
-			due_ns = crier_min(due_ns, refused_until(agent));
-		else
-			agent->arm_refused = false;
-		if (agent->bulk_rests_until_ns)
-			due_ns = crier_min(due_ns, agent->bulk_rests_until_ns);
-		if (has_untold_exits(agent))
-			due_ns = crier_min(due_ns, crier_agent_now() + STATE_EXITED_NS);
-		set_timer(agent, due_ns);
-		wait_events(agent, more ? 0 : -1);
+		if (due_ns)
+			set_timer(agent, due_ns);
+		wait_events(agent, due_ns ? -1 : 0);
 	}
 }
 

@@ -254,9 +254,9 @@ size_t crier_observer_drain(struct crier_observer *observer, uint64_t now_ns, si
 	return count;
 }
 
-bool crier_observer_arm(struct crier_observer *observer)
+bool crier_observer_arm(struct crier_observer *observer, enum crier_wire_armed how)
 {
-	return !observer->probe || crier_probe_arm(observer->probe);
+	return !observer->probe || crier_probe_arm(observer->probe, how);
 }
 
 struct crier_wire_control *crier_observer_control(struct crier_observer *observer)

@@ -130,6 +130,8 @@ size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_pr
 	size_t lengths[CRIER_CLASS_COUNT] = {0}, total = 0, count;
 	struct crier_slice batch[CRIER_PROBE_BATCH];
 
+	/* awake, whoever woke it: a producer that still found it armed would wake it once more for nothing */
+	__atomic_store_n(&probe->skel->data->crier_control.armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		probe->rings[i].limit = producer_position(&probe->rings[i]);
 	if (probe->bulk_rests)
@@ -161,23 +163,30 @@ void crier_probe_rest_bulk(struct crier_probe *probe, bool rest)
 {
 	probe->bulk_rests = rest;
 	if (rest)
-		__atomic_store_n(&probe->skel->data->crier_control.armed, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&probe->skel->data->crier_control.armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
 }
 
-bool crier_probe_arm(struct crier_probe *probe)
+static bool is_filling(const struct crier_ring *ring)
 {
+	return producer_position(ring) - ring->position >= (ring->mask + 1) / CRIER_WIRE_FILLING_SHARE;
+}
+
+bool crier_probe_arm(struct crier_probe *probe, enum crier_wire_armed how)
+{
+	const struct crier_ring *bulk = &probe->rings[CRIER_CLASS_BULK];
+	const struct crier_ring *critical = &probe->rings[CRIER_CLASS_CRITICAL];
 	uint32_t *armed = &probe->skel->data->crier_control.armed;
 
 	if (probe->bulk_rests) /* critical records wake without being asked to */
-		return crier_ring_is_empty(&probe->rings[CRIER_CLASS_CRITICAL]);
+		return how == CRIER_ARMED_FILLING || crier_ring_is_empty(critical);
 
 	/* sequentially consistent: the store must be seen before the positions are read (pairs with bpf/helpers.h) */
-	__atomic_store_n(armed, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(armed, how, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (crier_ring_is_empty(&probe->rings[CRIER_CLASS_BULK]) &&
-	    crier_ring_is_empty(&probe->rings[CRIER_CLASS_CRITICAL]))
+	if (how == CRIER_ARMED_FILLING ? !is_filling(bulk)
+				       : crier_ring_is_empty(bulk) && crier_ring_is_empty(critical))
 		return true;
-	__atomic_store_n(armed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
 	return false;
 }
 

@@ -298,7 +298,7 @@ static void collect(struct crier_probe *probe, struct self_test *test)
 			;
 		if (is_proven(test, probe->choice.report))
 			return;
-		if (crier_probe_arm(probe))
+		if (crier_probe_arm(probe, CRIER_ARMED_ANY))
 			poll(fds, CRIER_CLASS_COUNT, SELF_TEST_STEP_MS);
 	} while (now_ms() < end);
 }
