@@ -120,6 +120,33 @@ static void measure_place(struct crier_fragment *head, const struct crier_contai
 	head->name_len = (uint16_t)name_len;
 }
 
+/* What stands before the blocks in the lines of the container's own cgroup. */
+static void render_cgroup(struct crier_emit_line *line, const struct crier_container *container,
+			  struct crier_fragment *head)
+{
+	struct crier_cgroup_ref cgroup = {.id = container->cgroup_id, .version = CRIER_UNKNOWN_U64};
+
+	CRIER_EMIT_OBJECT(line, "cgroup", crier_cgroup_fields, &cgroup);
+	head->cgroup_id = container->cgroup_id;
+	head->cgroup_len = (uint16_t)line->buf.len;
+}
+
+/* What stands behind them in most lines: the attribution when it is complete at once, and the beginning of a key. */
+static void render_stem(struct crier_emit_line *line, const struct crier_container *container,
+			struct crier_fragment *head)
+{
+	struct crier_attribution attribution = {
+		.status = CRIER_ATTRIBUTION_FULL, .source = container->source, .via = CRIER_VIA_CGROUP_ID};
+	size_t before = line->buf.len;
+
+	CRIER_EMIT_OBJECT(line, "attribution", crier_attribution_fields, &attribution);
+	crier_buf_put_str(&line->buf, ",\"correlation\":{\"process_key\":\"");
+	crier_buf_put_str(&line->buf, line->options->boot);
+	crier_buf_put_char(&line->buf, ':');
+	head->source = container->source;
+	head->stem_len = (uint16_t)(line->buf.len - before);
+}
+
 /* What the fast way of lean lines copies besides the blocks. */
 static void render_lean_parts(struct crier_emit_line *line, const struct crier_container *container,
 			      struct crier_fragment *head)
@@ -132,6 +159,8 @@ static void render_lean_parts(struct crier_emit_line *line, const struct crier_c
 	struct crier_buf place;
 	size_t before = line->buf.len;
 
+	render_stem(line, container, head);
+	before = line->buf.len;
 	crier_emit_value(line, &slot, &view.slot);
 	head->slot_len = (uint16_t)(line->buf.len - before);
 
@@ -160,8 +189,10 @@ static const struct crier_fragment *render(const struct crier_emit_options *opti
 	char storage[CRIER_LINE_MAX];
 
 	crier_emit_line_init(&line, options, lean, CRIER_CUT_NONE, storage, sizeof(storage));
+	if (lean)
+		render_cgroup(&line, container, &head);
 	put_blocks(&line, container, pod);
-	head.blocks_len = (uint16_t)line.buf.len;
+	head.blocks_len = (uint16_t)(line.buf.len - head.cgroup_len);
 	head.sanitized_len = (uint16_t)line.sanitized.buf.len;
 	head.truncated_len = (uint16_t)line.truncated.buf.len;
 	if (lean)
@@ -227,9 +258,9 @@ void crier_emit_container(struct crier_emit_line *line, const struct crier_event
 		line->buf.overflow = true; /* the next cut does without it */
 		return;
 	}
-	const char *paths = fragment->text + fragment->blocks_len + fragment->slot_len + fragment->place_len;
+	const char *paths = crier_fragment_paths(fragment);
 
-	crier_buf_put(&line->buf, fragment->text, fragment->blocks_len);
+	crier_buf_put(&line->buf, crier_fragment_blocks(fragment), fragment->blocks_len);
 	crier_buf_put(&line->sanitized.buf, paths, fragment->sanitized_len);
 	crier_buf_put(&line->truncated.buf, paths + fragment->sanitized_len, fragment->truncated_len);
 }

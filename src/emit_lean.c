@@ -34,7 +34,7 @@ struct lean {
 	const struct crier_emit_options *options;
 	const struct crier_event *event;
 	const struct crier_fragment *fragment;
-	uint64_t seq;
+	struct crier_emit_cache *cache;
 	struct digits pid, parent_pid;
 	bool is_clean; /* so far: texts are copied as they come, and asked about once, at the end */
 };
@@ -158,44 +158,83 @@ static inline char *put_word(char *p, const char *word)
 #define PUT_KNOWN(p, key, value)                                                                             \
 	((value) <= CRIER_EXACT_MAX ? crier_digits_put(LITERAL(p, key), (value)) : (p))
 
+/* ---- what one line has in common with the next ---- */
+
+/*
+ * The cache's digits are those of this line's number; of the next one's, once this line is written (see count_on). Bytes that were
+ * stored one by one are read back as words only then, when the processor has long put them away.
+ */
+static void look_up_seq(struct crier_emit_cache *cache, uint64_t seq)
+{
+	if (cache->seq_len && cache->seq == seq)
+		return;
+	cache->seq = seq;
+	cache->seq_len = (uint32_t)(crier_digits_put(cache->seq_digits, seq) - cache->seq_digits);
+}
+
+static void count_on(struct crier_emit_cache *cache)
+{
+	char *digit = cache->seq_digits + cache->seq_len - 1;
+
+	cache->seq++;
+	if (*digit == '9')
+		cache->seq_len = 0; /* made anew */
+	else
+		++*digit;
+}
+
+static char *put_time(char *p, struct crier_emit_cache *cache, uint64_t unix_ns)
+{
+	uint64_t second = unix_ns / SECOND_NS;
+
+	if (cache->second != second || !cache->time[0]) {
+		crier_json_time_at(cache->time, second * SECOND_NS);
+		cache->second = second;
+	}
+	memcpy(p, cache->time, CRIER_JSON_TIME_LEN);
+	crier_digits_put_nine(p + TIME_NS_AT, (uint32_t)(unix_ns - second * SECOND_NS));
+	return p + CRIER_JSON_TIME_LEN;
+}
+
+static char *put_boottime(char *p, struct crier_emit_cache *cache, uint64_t boottime_ns)
+{
+	uint64_t second = boottime_ns / SECOND_NS;
+
+	if (second - 1 >= DIGITS_END - 1)
+		return crier_digits_put(p, boottime_ns); /* 0 has no zeros in front; three years fit */
+	if (cache->boot_second != second) {
+		cache->boot_len = (uint32_t)(crier_digits_put_small(cache->boot_digits, (uint32_t)second) -
+					     cache->boot_digits);
+		cache->boot_second = second;
+	}
+	memcpy(p, cache->boot_digits, 8);
+	crier_digits_put_nine(p + cache->boot_len, (uint32_t)(boottime_ns - second * SECOND_NS));
+	return p + cache->boot_len + 9;
+}
+
 /* ---- blocks that all three have ---- */
 
 static char *put_head(char *p, const struct lean *lean)
 {
+	const struct crier_emit_cache *cache = lean->cache;
+
 	p = LITERAL(p, "{\"schema\":\"crier/1\",\"instance\":\"");
 	p = put_copy(p, lean->options->instance, 8);
 	p = LITERAL(p, "\",\"seq\":");
-	p = crier_digits_put(p, lean->seq);
-	p = LITERAL(p, ",\"event_id\":\"");
+	memcpy(p, cache->seq_digits, sizeof(cache->seq_digits));
+	p = LITERAL(p + cache->seq_len, ",\"event_id\":\"");
 	p = put_copy(p, lean->options->instance, 8);
 	*p++ = '-';
-	p = crier_digits_put(p, lean->seq);
-	return LITERAL(p, "\",\"type\":");
-}
-
-static char *put_time(char *p, struct crier_emit_clock *clock, uint64_t unix_ns)
-{
-	uint64_t second = unix_ns / SECOND_NS;
-
-	if (!clock) {
-		crier_json_time_at(p, unix_ns);
-		return p + CRIER_JSON_TIME_LEN;
-	}
-	if (clock->second != second || !clock->text[0]) {
-		crier_json_time_at(clock->text, second * SECOND_NS);
-		clock->second = second;
-	}
-	memcpy(p, clock->text, CRIER_JSON_TIME_LEN);
-	crier_digits_put_nine(p + TIME_NS_AT, (uint32_t)(unix_ns - second * SECOND_NS));
-	return p + CRIER_JSON_TIME_LEN;
+	memcpy(p, cache->seq_digits, sizeof(cache->seq_digits));
+	return LITERAL(p + cache->seq_len, "\",\"type\":");
 }
 
 static char *put_times(char *p, const struct lean *lean)
 {
 	p = LITERAL(p, ",\"ts\":");
-	p = put_time(p, lean->options->clock, lean->event->boottime_ns + lean->options->unix_offset_ns);
+	p = put_time(p, lean->cache, lean->event->boottime_ns + lean->options->unix_offset_ns);
 	p = LITERAL(p, ",\"boottime_ns\":\"");
-	p = crier_digits_put(p, lean->event->boottime_ns);
+	p = put_boottime(p, lean->cache, lean->event->boottime_ns);
 	*p++ = '"';
 	return p;
 }
@@ -208,20 +247,15 @@ static inline char *put_who(char *p, struct crier_slice comm, struct digits pid)
 	return put_digits(p, pid);
 }
 
-static const char *place_of(const struct crier_fragment *fragment)
-{
-	return fragment->text + fragment->blocks_len + fragment->slot_len;
-}
-
 static inline char *put_place(char *p, const struct crier_fragment *fragment)
 {
-	return put_copy(p, place_of(fragment), fragment->place_len);
+	return put_copy(p, crier_fragment_place(fragment), fragment->place_len);
 }
 
 static char *put_probe(char *p, const struct crier_event *event)
 {
 	p = LITERAL(p, "\",\"probe\":{\"hook\":\"");
-	p = put_word(p, crier_hook_name(event->hook));
+	p = put_asked(p, crier_hook_text(event->hook));
 	p = LITERAL(p, "\",\"cpu\":");
 	return crier_digits_put(p, event->cpu);
 }
@@ -261,7 +295,7 @@ static char *put_actor(char *p, struct lean *lean)
 {
 	const struct crier_actor *actor = &lean->event->actor;
 	const struct crier_fragment *fragment = lean->fragment;
-	const char *place = place_of(fragment);
+	const char *place = crier_fragment_place(fragment);
 
 	p = LITERAL(p, ",\"actor\":{\"pid\":");
 	p = put_digits(p, lean->parent_pid);
@@ -274,7 +308,8 @@ static char *put_actor(char *p, struct lean *lean)
 	*p++ = ':';
 	p = crier_digits_put(p, actor->key.start_ns);
 	p = LITERAL(p, "\",\"container\":{\"id\":\"");
-	p = put_copy(p, fragment->text + sizeof(",\"container\":{\"id\":\"") - 1, fragment->id_len);
+	p = put_copy(p, crier_fragment_blocks(fragment) + sizeof(",\"container\":{\"id\":\"") - 1,
+		     fragment->id_len);
 	p = LITERAL(p, "\",\"name\":\"");
 	p = put_copy(p, place + fragment->namespace_len + fragment->pod_len + 2, fragment->name_len);
 	p = LITERAL(p, "\"},\"k8s\":{\"namespace\":{\"name\":\"");
@@ -297,13 +332,41 @@ static char *put_attribution(char *p, const struct crier_attribution *attributio
 	return p;
 }
 
-static char *put_correlation(char *p, const struct lean *lean)
+static bool is_as_the_fragment_says(const struct lean *lean)
 {
-	const struct crier_correlation *correlation = &lean->event->correlation;
+	const struct crier_attribution *attribution = &lean->event->attribution;
+	const struct crier_fragment *fragment = lean->fragment;
 
+	return lean->event->cgroup.id == fragment->cgroup_id && fragment->cgroup_len &&
+	       attribution->source == fragment->source && attribution->via == CRIER_VIA_CGROUP_ID &&
+	       !attribution->wait_us;
+}
+
+/* From the cgroup to the boot id in the process's key. */
+static char *put_stem(char *p, const struct lean *lean)
+{
+	const struct crier_fragment *fragment = lean->fragment;
+
+	if (is_as_the_fragment_says(lean))
+		return put_copy(p, fragment->text,
+				fragment->cgroup_len + fragment->blocks_len + fragment->stem_len);
+	p = LITERAL(p, ",\"cgroup\":{\"id\":\"");
+	p = crier_digits_put(p, lean->event->cgroup.id);
+	p = LITERAL(p, "\"}");
+	p = put_copy(p, crier_fragment_blocks(fragment), fragment->blocks_len);
+	p = put_attribution(p, &lean->event->attribution);
 	p = LITERAL(p, ",\"correlation\":{\"process_key\":\"");
 	p = put_copy(p, lean->options->boot, 8);
 	*p++ = ':';
+	return p;
+}
+
+/* From the cgroup to the beginning of data. */
+static char *put_context(char *p, const struct lean *lean)
+{
+	const struct crier_correlation *correlation = &lean->event->correlation;
+
+	p = put_stem(p, lean);
 	p = put_digits(p, lean->pid);
 	*p++ = ':';
 	p = crier_digits_put(p, correlation->process.start_ns);
@@ -314,21 +377,8 @@ static char *put_correlation(char *p, const struct lean *lean)
 	*p++ = ':';
 	p = crier_digits_put(p, correlation->parent.start_ns);
 	*p++ = '"';
-	p = put_copy(p, lean->fragment->text + lean->fragment->blocks_len, lean->fragment->slot_len);
-	*p++ = '}';
-	return p;
-}
-
-/* From the cgroup to the beginning of data. */
-static char *put_context(char *p, const struct lean *lean)
-{
-	p = LITERAL(p, ",\"cgroup\":{\"id\":\"");
-	p = crier_digits_put(p, lean->event->cgroup.id);
-	p = LITERAL(p, "\"}");
-	p = put_copy(p, lean->fragment->text, lean->fragment->blocks_len);
-	p = put_attribution(p, &lean->event->attribution);
-	p = put_correlation(p, lean);
-	return LITERAL(p, ",\"data\":{");
+	p = put_copy(p, crier_fragment_slot(lean->fragment), lean->fragment->slot_len);
+	return LITERAL(p, "},\"data\":{");
 }
 
 /* ---- the three ---- */
@@ -426,6 +476,7 @@ char *crier_emit_lean(const struct crier_emit_options *options, const struct cri
 		      char *p)
 {
 	struct lean lean = {.options = options, .event = event, .is_clean = true};
+	struct crier_emit_cache none;
 
 	if (!event->data || seq > CRIER_EXACT_MAX || !is_ordinary(options, event))
 		return NULL;
@@ -436,11 +487,17 @@ char *crier_emit_lean(const struct crier_emit_options *options, const struct cri
 	if (lean.fragment->blocks_len + lean.fragment->slot_len + 2 * lean.fragment->place_len + OWN_MAX >
 	    CRIER_LINE_MAX)
 		return NULL; /* the place stands in the summary, and its parts in a fork's actor */
-	lean.seq = seq;
+	lean.cache = options->cache;
+	if (!lean.cache) {
+		none = (struct crier_emit_cache){0};
+		lean.cache = &none;
+	}
+	look_up_seq(lean.cache, seq);
 	lean.pid = digits_of((uint32_t)event->process.pid);
 	lean.parent_pid = digits_of((uint32_t)event->process.parent_pid);
 	p = put_line(p, &lean);
 	if (!p || !lean.is_clean)
 		return NULL;
+	count_on(lean.cache);
 	return LITERAL(p, "}}\n");
 }

@@ -71,14 +71,38 @@ struct crier_fragment {
 	uint32_t container_version, pod_version, options_version;
 	uint8_t lean;
 	uint8_t too_long;    /* above CRIER_LINE_MAX: nothing is kept, each line renders its own, cut */
+	uint8_t source;	     /* enum crier_source: what the attribution below says */
+	uint16_t cgroup_len; /* ,"cgroup":{"id":"…"}: the container's own; lean only, 0 = it is not known */
 	uint16_t blocks_len; /* ,"container":{…},"k8s":{…},"resource":{…} */
+	uint16_t stem_len;   /* ,"attribution":{…},"correlation":{"process_key":"BOOT: ; lean only */
 	uint16_t slot_len;   /* ,"container_slot":"…"; lean only */
 	uint16_t place_len;  /* where the summary says it was: shop/cart/app, escaped; lean only */
 	uint16_t namespace_len, pod_len, name_len; /* the parts of the place, if it has all three; else 0 */
 	uint16_t id_len; /* of the container's id in the block; 0: it had to be escaped */
 	uint16_t sanitized_len, truncated_len; /* paths of what was replaced and cut */
+	uint64_t cgroup_id;		       /* of the block cgroup */
 	char text[];
 };
+
+static inline const char *crier_fragment_blocks(const struct crier_fragment *fragment)
+{
+	return fragment->text + fragment->cgroup_len;
+}
+
+static inline const char *crier_fragment_slot(const struct crier_fragment *fragment)
+{
+	return crier_fragment_blocks(fragment) + fragment->blocks_len + fragment->stem_len;
+}
+
+static inline const char *crier_fragment_place(const struct crier_fragment *fragment)
+{
+	return crier_fragment_slot(fragment) + fragment->slot_len;
+}
+
+static inline const char *crier_fragment_paths(const struct crier_fragment *fragment)
+{
+	return crier_fragment_place(fragment) + fragment->place_len;
+}
 
 /** The fragment that the event's container keeps, made anew if it is stale; NULL when there is none for this rendering. */
 const struct crier_fragment *crier_emit_fragment(const struct crier_emit_options *options, bool lean,

@@ -29,10 +29,16 @@ struct crier_resource {
 	struct crier_slice value;
 };
 
-/* The text of the second that the last line happened in: a storm's lines differ in the nanoseconds only. All zero: none yet. */
-struct crier_emit_clock {
-	uint64_t second; /* unix time */
-	char text[32];
+/* Texts of the last line that the next one most likely needs again. All zero: none yet. */
+struct crier_emit_cache {
+	uint64_t second; /* of unix time: a storm's lines differ in the nanoseconds only */
+	char time[32];
+	uint64_t boot_second; /* the same of boottime_ns */
+	char boot_digits[16];
+	uint32_t boot_len;
+	uint32_t seq_len; /* 0 = none */
+	uint64_t seq;	  /* the number that the next line most likely has, and its digits */
+	char seq_digits[24];
 };
 
 /* What is the same for all lines of a run. Borrowed; set once (and on reload). */
@@ -48,7 +54,7 @@ struct crier_emit_options {
 	const struct crier_resource *resources; /* static attributes: "resource":{…} */
 	size_t resource_count;
 	uint64_t unix_offset_ns;	/* unix time = boottime + this; refreshed when the clock is set */
-	struct crier_emit_clock *clock; /* optional, the caller's to keep */
+	struct crier_emit_cache *cache; /* optional, the caller's to keep */
 	bool cgroup_v2_primary;
 };
 

@@ -32,6 +32,8 @@ extern const char *const crier_signal_result_names[CRIER_SIGNAL_RESULT_COUNT + 1
 
 /** "tp_btf:mark_victim" of enum crier_wire_hook; NULL for none and unknown numbers. Static. */
 const char *crier_hook_name(unsigned hook);
+/** The same with its length; absent for none and unknown numbers. */
+struct crier_slice crier_hook_text(unsigned hook);
 
 /** "SIGTERM"; NULL for 0 and unknown numbers; real-time ones as "SIGRTMIN+n". Static. */
 const char *crier_signal_name(unsigned signal);

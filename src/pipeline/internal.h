@@ -170,7 +170,7 @@ struct crier_pipeline {
 	struct crier_hold *hold;
 	struct crier_filter *filter;
 	struct crier_emit_options emit;
-	struct crier_emit_clock clock;
+	struct crier_emit_cache cache;
 	struct crier_resource *resources; /* owned */
 
 	uint64_t now_ns;

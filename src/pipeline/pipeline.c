@@ -136,7 +136,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));
 	p->emit.unix_offset_ns = start->unix_offset_ns;
-	p->emit.clock = &p->clock;
+	p->emit.cache = &p->cache;
 	p->emit.cgroup_v2_primary = start->layout.primary_is_v2;
 
 	int r = make_tables(p);

@@ -84,12 +84,12 @@ static inline void any_world(struct any *any, struct sample *s)
 {
 	static const struct crier_resource resources[] = {{"site", CRIER_SLICE("north")},
 							  {"rack", CRIER_SLICE("7\xff\"")}};
-	static struct crier_emit_clock clock;
+	static struct crier_emit_cache cache;
 
 	s->options.detail = CRIER_DETAIL_LEAN;
 	s->options.resources = resources;
 	s->options.resource_count = any_odd(any) ? 1u + (any_u8(any) & 1) : 0;
-	s->options.clock = any_u8(any) & 1 ? &clock : NULL;
+	s->options.cache = any_u8(any) & 1 ? &cache : NULL;
 	if (any_odd(any))
 		s->options.unix_offset_ns = any_odd_number(any);
 	s->pod.name = any_text(any, "cart-7d9f8b6c5-x2x4k");

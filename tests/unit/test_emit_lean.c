@@ -61,6 +61,13 @@ static void test_the_ordinary_is_fast(void **state)
 		any_event(&any, &s);
 		assert_true(compare(&s, 1));
 		seen |= 1u << s.event.type;
+		s.event.cgroup.id++; /* not the container's own, and known by its id all the same */
+		assert_true(compare(&s, 1));
+		s.event.cgroup.id--;
+		s.event.attribution.source =
+			s.container.source == CRIER_SOURCE_CRI ? CRIER_SOURCE_CRI_LIST : CRIER_SOURCE_CRI;
+		assert_true(compare(&s, 1));
+		s.event.attribution.source = s.container.source;
 		s.event.attribution.via =
 			CRIER_VIA_ANCESTOR; /* a sub-cgroup of the container, as with crun */
 		s.event.attribution.wait_us = 812;
@@ -70,6 +77,33 @@ static void test_the_ordinary_is_fast(void **state)
 	}
 	assert_int_equal(seen, 1u << CRIER_TYPE_PROCESS_EXEC | 1u << CRIER_TYPE_PROCESS_FORK |
 				       1u << CRIER_TYPE_PROCESS_EXIT);
+}
+
+/* What a line leaves in the cache is right for the next one: the number that follows, the second that is the same or not. */
+static void test_line_after_line(void **state)
+{
+	static struct crier_emit_cache cache;
+	static struct sample s;
+	uint8_t bytes[512];
+	struct any any = {bytes, bytes + sizeof(bytes)};
+	(void)state;
+
+	memset(bytes, 1, sizeof(bytes));
+	any_event(&any, &s);
+	s.options.cache = &cache;
+	for (uint64_t seq = 1; seq < 2200; seq++) {
+		assert_true(compare(&s, seq));
+		s.event.boottime_ns += 37000000; /* 27 lines a second */
+	}
+	s.event.boottime_ns = 999999999; /* the first second after the boot */
+	assert_true(compare(&s, 999999998));
+	s.event.boottime_ns++;
+	assert_true(compare(&s, 999999999));
+	assert_true(compare(&s, 1000000000));
+	assert_true(compare(&s, 7)); /* the lines between had no room */
+	s.event.boottime_ns = UINT64_MAX - 1 - s.options.unix_offset_ns;
+	assert_true(compare(&s, 8));
+	sample_done(&s);
 }
 
 static void test_any_event(void **state)
@@ -103,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_the_ordinary_is_fast),
+		cmocka_unit_test(test_line_after_line),
 		cmocka_unit_test(test_any_event),
 	};
 
