@@ -1,10 +1,13 @@
 """The whole way: events into lines in a pipe. CPU for each event, what is lost, how fast without loss, how late a line is."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,22 +138,86 @@ def _highest(settings: Settings, agent: Agent, place: Place) -> float:
     return low
 
 
+PINS = {"cpu": AGENT_CPU, "reader_cpu": OTHER_CPU}
+
+
 def rate_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
-    """The agent, all its threads, on one CPU; the events and the pipe's reader on the other."""
-    pins = {"cpu": AGENT_CPU, "reader_cpu": OTHER_CPU}
+    """The agent, all its threads, on one CPU; the events and the pipe's reader on the other. Then twice as many."""
     found: dict[str, list[float]] = {"crier": [], "floor": []}
     for _ in range(1 if settings.quick else settings.runs):
-        with rig.crier(settings, place, container=rig.LOADED, **pins) as agent:
+        with rig.crier(settings, place, container=rig.LOADED, **PINS) as agent:
             found["crier"].append(_highest(settings, agent, place))
             rig.check_sums(agent.stop()["stop"])
-        with kernel.floor(settings, **pins) as agent:
+        with kernel.floor(settings, **PINS) as agent:
             found["floor"].append(_highest(settings, agent, place))
             agent.stop()
-    floor = median(found["floor"])
+    floor, highest = median(found["floor"]), median(found["crier"])
     return [
-        row("rate.lossless_one_core", median(found["crier"]), "events/s", floor, runs=len(found["crier"])),
+        row("rate.lossless_one_core", highest, "events/s", floor, runs=len(found["crier"])),
         row("rate.lossless_one_core.floor", floor, "events/s", runs=len(found["floor"])),
+        *overload_rows(settings, place, 2 * highest),
     ]
+
+
+# ---- more than it bears ----
+
+OVERLOAD_SHARE = 0.5  # of a CPU
+
+
+@contextlib.contextmanager
+def _oom_limit() -> Iterator[None]:
+    """The loaded container may have OOM_LIMIT while this is open."""
+    memory = cgroups.memory_hierarchy()
+    cgroups.set_memory_limit(memory, LOADED, OOM_LIMIT)
+    try:
+        yield
+    finally:
+        cgroups.set_memory_limit(memory, LOADED, -1 if memory.version == 1 else 1 << 62)
+
+
+def _kill_by_oom(settings: Settings, kills: int) -> None:
+    """A process eats in a container of 32 MiB until the kernel kills it, so many times."""
+    for _ in range(kills):
+        process = rig.start_load(settings.programs, ["eat"], LOADED)
+        if process.wait() != -9:
+            raise Broken("bench: the kernel did not kill the process that ate its container's memory")
+        time.sleep(0.02)
+
+
+def _overload(settings: Settings, place: Place, rate: float, seconds: float, kills: int) -> dict[str, float]:
+    """One flood with --max-cpu: what was told of it, of the deaths beside it, and of an ordinary load afterwards."""
+    after = 200
+    with rig.crier(settings, place, flags=["--max-cpu", str(OVERLOAD_SHARE)], container=rig.LOADED, **PINS) as agent:
+        agent.settle()
+        agent.tally()
+        before = agent.cpu_ns()
+        with _oom_limit(), ThreadPoolExecutor(1) as beside:
+            deaths = beside.submit(_kill_by_oom, settings, kills)
+            done = inject(settings, agent, place, rate, seconds)
+            cpu = (agent.cpu_ns() - before) / (done["wall_ns"])
+            deaths.result()
+        agent.settle(1.5)  # it rests for what it has spent too much
+        flood = agent.tally()
+        load(settings.programs, "storm", after, 1, cgroup=LOADED)
+        agent.settle(1.5)
+        told = _lines_of_load(agent, agent.tally())
+        sums = rig.check_sums(agent.stop()["stop"])
+    if not sums["lost"] and _lines_of_load(agent, flood) < done["count"]:
+        raise Broken("bench: overload: lines are missing, and crier says that nothing was lost")
+    return {
+        "cpu": cpu * 100,
+        "bulk_told": _lines_of_load(agent, flood) / done["count"] * 100,
+        "critical_lost": kills - flood["matched"].get("container.oom", 0),
+        "lost_after": 3 * after + 2 - told,
+    }
+
+
+def overload_rows(settings: Settings, place: Place, rate: float) -> list[dict[str, Any]]:
+    """Bulk may be lost then, counted; critical may not. A second's worth of CPU is saved up: the share is of longer than that."""
+    seconds, kills = (2, 5) if settings.quick else (10, 50)
+    runs = [_overload(settings, place, rate, seconds, kills) for _ in range(1 if settings.quick else settings.runs)]
+    units = {"cpu": (median, "% of a CPU"), "bulk_told": (median, "% of events"), "critical_lost": (sum, "lines in all"), "lost_after": (sum, "lines in all")}
+    return [row(f"rate.overload.{name}", of([each[name] for each in runs]), unit, runs=len(runs)) for name, (of, unit) in units.items()]
 
 
 # ---- how late ----
@@ -177,26 +244,18 @@ def _note_console(settings: Settings) -> None:
 def oom_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
     """A process eats in a container of 32 MiB until the kernel kills it; its boottime_ns is the kernel's, the line is read later."""
     _note_console(settings)
-    memory = cgroups.memory_hierarchy()
-    cgroups.set_memory_limit(memory, LOADED, OOM_LIMIT)
     kills, tallies = 10 if settings.quick else 100, []
-    try:
+    with _oom_limit():
         for _ in range(settings.runs):
             with rig.crier(settings, place, "default", container=rig.LOADED, latency="container.oom") as agent:
                 agent.tally()
-                for _ in range(kills):
-                    process = rig.start_load(settings.programs, ["eat"], LOADED)
-                    if process.wait() != -9:
-                        raise Broken("bench: the kernel did not kill the process that ate its container's memory")
-                    time.sleep(0.02)
+                _kill_by_oom(settings, kills)
                 agent.settle()
                 tallies.append(agent.tally())
                 told = tallies[-1]["matched"].get("container.oom", 0)
                 if told != kills:
                     raise Broken(f"bench: {kills} OOM kills made {told} lines")
                 agent.stop()
-    finally:
-        cgroups.set_memory_limit(memory, LOADED, -1 if memory.version == 1 else 1 << 62)
     return _latency_rows("oom", tallies)
 
 

@@ -16,6 +16,9 @@ AIMS: dict[str, tuple[str, float]] = {
     "pipeline.oom:1000.line_container.oom": ("<=", 4000),
     "storm.cpu_per_100k_events": ("<=", 60),
     "rate.lossless_one_core": (">=", 700_000),
+    "rate.overload.critical_lost": ("<=", 0),
+    "rate.overload.cpu": ("<=", 60),
+    "rate.overload.lost_after": ("<=", 0),
     "kernel.exec.container": ("<=", 600),
     "kernel.exec.container_with_args": ("<=", 1000),
     "kernel.fork.container": ("<=", 600),
@@ -85,7 +88,8 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
 - **slowdown** — user and system time of the load with crier over that without, the load on one CPU, crier and the reader on the other. `idle`: crier runs, the load is the host's. `control`: without crier once
   more; as far as that is from 1, so little do the others mean.
 - **storm, rate, latency** — output bounds and event budgets are off. `rate`: crier is held on one CPU, a BPF program puts made-up processes' records into crier's
-  own ring from the other, through crier's own budget, ring and wake-up; the highest rate at which each record became a line. `latency`: from `boottime_ns` in the line to the moment
+  own ring from the other, through crier's own budget, ring and wake-up; the highest rate at which each record became a line. `overload`: twice that for ten seconds with `--max-cpu 0.5`,
+  while processes of the container are OOM-killed, and an ordinary load once it is over; a second's worth of CPU saved up before is the tenth above a half. `latency`: from `boottime_ns` in the line to the moment
   a reader at real-time priority has the line. Containers are directories and a runtime of the tests' own names them.
 - **memory** — from `/proc/PID/smaps`; `ring`: pages of the rings, counted in RSS though they are the kernel's. `churn`: beside it, what it was before.
 - **start** — from exec to the first line read, and to the first line of an exec, while processes execute three hundred times a second.

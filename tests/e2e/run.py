@@ -51,7 +51,9 @@ def run_module(module: ModuleType, tests: list[str]) -> None:
     with Node() as node, Env(node) as env:
         profile = getattr(module, "PROFILE", None)
         if profile is not None:
-            env.crier = Crier(env.folder("shared"), *node_flags(node, profile=profile), *getattr(module, "FLAGS", []))
+            # What the runtime says of an end is judged: on a slow machine it may need longer than the default.
+            flags = [*node_flags(node, profile=profile), "--exit-wait", "5s", *getattr(module, "FLAGS", [])]
+            env.crier = Crier(env.folder("shared"), *flags)
             env.agents.append(env.crier)
             env.crier.wait_ready()
         for test in tests:
