@@ -47,6 +47,8 @@ struct crier_host {
 	void (*init_pid)(void *ctx, uint32_t pid, uint64_t start_ns, bool add);
 	void (*watch_pressure)(void *ctx, uint64_t cgroup_id, const char *psi_path, bool on);
 
+	/* where the next line may be written, at least `len` bytes; NULL: nowhere. The line itself comes, or does not. Optional */
+	char *(*place)(void *ctx, size_t len);
 	/* a finished, numbered line; must be taken (room was checked) */
 	void (*line)(void *ctx, const char *line, size_t len, bool urgent);
 };

@@ -39,6 +39,12 @@ int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool u
  * line is urgent or a batch is full.
  */
 int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;
+/**
+ * Where the next line may be written, to be staged without a copy: crier_sink_stage takes a line that begins there as it is.
+ * @return `len` bytes in a row, all of them free to be written to until the next call of crier_sink_stage or _place; NULL:
+ *         there are not so many here. Cost: none but for the first line of a turn.
+ */
+char *crier_sink_place(struct crier_sink *sink, size_t len);
 /** Hand over what is staged; the main loop does so before it sleeps. */
 void crier_sink_flush(struct crier_sink *sink);
 

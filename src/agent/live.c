@@ -170,6 +170,13 @@ static void live_watch(void *ctx, uint64_t cgroup_id, const char *psi_path, bool
 	crier_agent_watch(ctx, cgroup_id, psi_path, on);
 }
 
+static char *live_place(void *ctx, size_t len)
+{
+	struct crier_agent *agent = ctx;
+
+	return crier_sink_place(agent->sink, len);
+}
+
 static void live_line(void *ctx, const char *line, size_t len, bool urgent)
 {
 	struct crier_agent *agent = ctx;
@@ -197,6 +204,7 @@ void crier_agent_live(struct crier_agent *agent)
 		.forget = live_forget,
 		.init_pid = live_init_pid,
 		.watch_pressure = live_watch,
+		.place = live_place,
 		.line = live_line,
 	};
 }

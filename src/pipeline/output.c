@@ -170,7 +170,9 @@ static bool within_budget(struct crier_pipeline *p)
 
 static int render(struct crier_pipeline *p, const struct crier_event *event, struct crier_buf *buf)
 {
-	crier_buf_init(buf, p->line, sizeof(p->line));
+	char *place = p->host.place ? p->host.place(p->host.ctx, sizeof(p->line)) : NULL;
+
+	crier_buf_init(buf, place ? place : p->line, sizeof(p->line));
 	if (p->config->output == CRIER_OUTPUT_TEXT)
 		return crier_emit_text(&p->emit, event, p->config->colour, buf);
 	return crier_emit_json(&p->emit, event, p->seq + 1, buf);

@@ -53,6 +53,7 @@ struct crier_sink {
 	uint64_t room_end;    /* as far as it may fill, by the tail last seen */
 	bool staged_urgent;   /* among what is not published yet */
 	uint64_t touched_end; /* distance from base of the farthest byte since the last trim */
+	const char *placed;   /* what crier_sink_place gave last; NULL = nothing, or it is staged */
 
 	uint64_t base; /* changed by the main loop under the lock, and only while nothing waits */
 	pthread_mutex_t lock;
@@ -421,9 +422,26 @@ void crier_sink_flush(struct crier_sink *sink)
 	pthread_mutex_unlock(&sink->lock);
 }
 
+char *crier_sink_place(struct crier_sink *sink, size_t len)
+{
+	size_t offset;
+
+	if (sink->staged == sink->published)
+		look_at_tail(sink);
+	offset = place(sink, sink->staged);
+	if (len > sink->room_end - sink->staged || len > sink->size - offset)
+		return NULL;
+	sink->placed = sink->ring + offset;
+	return sink->ring + offset;
+}
+
 int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool urgent)
 {
-	if (sink->staged == sink->published || len > sink->room_end - sink->staged)
+	bool is_placed = line == sink->placed;
+
+	sink->placed = NULL;
+	/* a look may begin the ring anew, elsewhere than where the line was placed */
+	if (!is_placed && (sink->staged == sink->published || len > sink->room_end - sink->staged))
 		look_at_tail(sink);
 	if (len > sink->room_end - sink->staged) {
 		crier_sink_flush(sink);
@@ -433,8 +451,10 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
 	size_t offset = place(sink, sink->staged);
 	size_t first = crier_min(len, sink->size - offset);
 
-	memcpy(sink->ring + offset, line, first);
-	memcpy(sink->ring, line + first, len - first);
+	if (!is_placed) {
+		memcpy(sink->ring + offset, line, first);
+		memcpy(sink->ring, line + first, len - first);
+	}
 	sink->staged += len;
 	sink->staged_urgent |= urgent;
 	sink->touched_end = crier_max(sink->touched_end, crier_min(offset + len, sink->size));

@@ -79,11 +79,24 @@ static void test_wait_for_room(void **state)
 	close(fds[1]);
 }
 
+/* A line elsewhere or in the ring itself, where it has a place for it. */
+static int stage_line(struct crier_sink *sink, unsigned number, unsigned *placed)
+{
+	char line[1024];
+	char *place = number % 3 ? crier_sink_place(sink, sizeof(line)) : NULL;
+	char *at = place ? place : line;
+	size_t n = make_line(at, sizeof(line), number);
+
+	*placed += place != NULL;
+	memset(at + n, '!', sizeof(line) - n); /* it may write so far */
+	return crier_sink_stage(sink, at, n, number % 333 == 0);
+}
+
 /* Turns of many lines, some urgent, through a ring that wraps: every one whole and in order. */
 static void test_turns_in_order(void **state)
 {
 	struct reader reader;
-	char line[1024];
+	unsigned placed = 0;
 	int fds[2];
 	(void)state;
 
@@ -93,9 +106,7 @@ static void test_turns_in_order(void **state)
 
 	start_reader(&reader, fds[0], 100, 30000);
 	for (unsigned i = 0; i < 5000; i++) {
-		size_t n = make_line(line, sizeof(line), i);
-
-		while (crier_sink_stage(sink, line, n, i % 333 == 0) == -ENOSPC) {
+		while (stage_line(sink, i, &placed) == -ENOSPC) {
 			struct pollfd room = {.fd = crier_sink_fd(sink), .events = POLLIN};
 
 			assert_int_equal(poll(&room, 1, 10000), 1);
@@ -110,6 +121,36 @@ static void test_turns_in_order(void **state)
 	restore_stdout();
 	finish_reader(&reader, 5000);
 	close(fds[0]);
+	assert_in_range(placed, 2500, 3500); /* two of three, but at the ring's end */
+}
+
+/* A place that was given and not used is no line; one that is staged later than the writer came to the end is. */
+static void test_a_place_may_be_left(void **state)
+{
+	int fds[2];
+	(void)state;
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	redirect_stdout(fds[1]);
+	struct crier_sink *sink = open_sink("-", 4096, 0);
+
+	assert_null(crier_sink_place(sink, 4097));
+	memcpy(crier_sink_place(sink, 4096), "left", 4);
+	assert_int_equal(crier_sink_put(sink, "a\n", 2, true), 0);
+	char *place = crier_sink_place(sink, 100);
+
+	assert_non_null(place);
+	wait_empty(sink, 4096); /* the ring could begin anew now */
+	memcpy(place, "b\n", 2);
+	assert_int_equal(crier_sink_stage(sink, place, 2, true), 0);
+	wait_empty(sink, 4096);
+	expect_read(fds[0], "a\nb\n");
+	assert_null(crier_sink_place(sink, 4097));
+	assert_int_equal(crier_sink_close(sink, 1000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[0]);
+	close(fds[1]);
 }
 
 /* ---- memory ---- */
@@ -180,7 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_leave_with_the_flush),  TEST(test_wait_for_room),
 		TEST(test_turns_in_order),	  TEST(test_who_keeps_up_costs_few_pages),
-		TEST(test_a_burst_is_given_back),
+		TEST(test_a_burst_is_given_back), TEST(test_a_place_may_be_left),
 	};
 
 	memset(long_line, 'x', sizeof(long_line));
