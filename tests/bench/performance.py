@@ -65,7 +65,7 @@ HOW = """
 sudo tests/run.sh bench                     # everything, about {minutes}; build/reports/bench.json
 sudo tests/run.sh bench --quick             # small loads: does the measuring work?
 sudo tests/run.sh bench --part=kernel       # or pipeline, endtoend, footprint; several with commas
-sudo tests/run.sh bench --accept            # the run becomes this page
+sudo tests/run.sh bench --accept            # the report becomes this page; its parts may be measured one by one
 tests/bench/pipeline.py mix:1000 exec:1000  # the pipeline alone, no root: time and instructions by stage
 ```
 

@@ -2,7 +2,8 @@
 """Measures crier: tests/run.sh bench [--quick] [--part=NAME[,NAME]] [--runs=N] [--accept]
 
 Parts: pipeline, kernel, endtoend, footprint; all of them when none is named. --quick: small loads, few runs, to see that
-the measuring works. --accept: a whole run's results become docs/performance.md.
+the measuring works. Parts measured one by one at the same commit are one report. --accept: a whole report becomes
+docs/performance.md.
 
 Nothing fails for being slow: what fails is a measurement whose own sums do not hold. Figures of a busy machine are
 figures of a busy machine; the load average stands beside them.
@@ -105,6 +106,28 @@ def commit() -> str:
     return name + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
+PREFIXES = {
+    "pipeline": ("pipeline",),
+    "kernel": ("kernel", "slowdown"),
+    "endtoend": ("storm", "rate", "latency"),
+    "footprint": ("memory", "churn", "idle", "start", "size"),
+}
+
+
+def rows_of(report: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    return [row for row in report["rows"] if row["measure"].split(".", 1)[0] in PREFIXES[part]]
+
+
+def measured_before(report: dict[str, Any], quick: bool) -> dict[str, Any]:
+    """The last report, if it is of this very commit, machine and kind: what it has and this run has not is kept."""
+    if quick or report["commit"].endswith("+changes") or not REPORT.exists():
+        return {}
+    before = json.loads(REPORT.read_text(encoding="utf-8"))
+    what = ("cpu", "cores", "memory", "kernel", "system")
+    is_same = before["commit"] == report["commit"] and all(before["machine"][key] == report["machine"][key] for key in what)
+    return before if is_same and not before.get("quick") else {}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
@@ -115,29 +138,40 @@ def main() -> int:
     wanted = [each for each in arguments.part.split(",") if each] or list(PARTS)
     if unknown := [each for each in wanted if each not in PARTS]:
         parser.error(f"no part '{unknown[0]}': choose from {', '.join(PARTS)}")
-    if arguments.accept and (arguments.quick or len(wanted) != len(PARTS)):
-        parser.error("--accept wants a whole run: no --quick, no --part")
+    if arguments.accept and arguments.quick:
+        parser.error("--accept wants a whole run: no --quick")
     cleanup.exit_on_signals()
-    report: dict[str, Any] = {"machine": machine(), "commit": commit(), "rows": []}
+    report: dict[str, Any] = {"machine": machine(), "commit": commit(), "rows": [], "notes": [], "quick": arguments.quick}
+    before = measured_before(report, arguments.quick)
     settings = rig.Settings(rig.Programs(pipeline.build()), arguments.runs or (2 if arguments.quick else 5), arguments.quick)
     failed = False
     for name in wanted:
         started = time.monotonic()
         try:
             rows = PARTS[name](settings)
+            if len(rows_of({"rows": rows}, name)) != len(rows):
+                raise rig.Broken(f"bench: {name} has rows that PREFIXES does not know")
             report["rows"] += rows
             print(f"ok bench/{name}: {len(rows)} rows in {time.monotonic() - started:.0f} s", flush=True)
         except Exception as error:  # pylint: disable=broad-except
             failed = True
             print(f"not ok bench/{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", flush=True)
             traceback.print_exc()
+    if before:
+        report["rows"] = [row for part in PARTS for row in rows_of(report if part in wanted else before, part)]
+        report["machine"]["load_at_start"] = max(report["machine"]["load_at_start"], before["machine"]["load_at_start"])
+    report["notes"] = sorted({*before.get("notes", []), *settings.notes})
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(performance.table(report["rows"]), file=sys.stderr)
     print(f"bench: the rows are in {REPORT.relative_to(ROOT)}", file=sys.stderr)
+    missing = [part for part in PARTS if not rows_of(report, part)]
+    if arguments.accept and missing:
+        print(f"bench: not accepted: nothing of {', '.join(missing)} at this commit", file=sys.stderr)
+        failed = True
     if arguments.accept and not failed:
-        performance.write(ROOT / "docs/performance.md", report, settings.notes)
-        print("bench: docs/performance.md is this run's", file=sys.stderr)
+        performance.write(ROOT / "docs/performance.md", report, report["notes"])
+        print("bench: docs/performance.md is this report's", file=sys.stderr)
     return 1 if failed else 0
 
 
