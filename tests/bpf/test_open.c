@@ -380,7 +380,66 @@ static void self_test_of_the_host(void)
 	CHECK(counters_now()->class_filtered[CRIER_CLASS_BULK] >= before + 2, "the host's class is lost");
 }
 
+/* What libbpf says of a hook's target: the id of its type, 0 = none. Functions of one name have several. */
+static bool is_target(const struct btf *btf, const struct crier_hook *hook, unsigned id)
+{
+	bool is_function = hook->kind == CRIER_HOOK_KIND_FENTRY || hook->kind == CRIER_HOOK_KIND_KPROBE;
+	char name[128];
+	int first;
+
+	snprintf(name, sizeof(name), "%s%s", is_function ? "" : "btf_trace_", hook->target);
+	first = btf__find_by_name_kind(btf, name, is_function ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
+	if (first <= 0)
+		return id == 0;
+
+	const struct btf_type *type = btf__type_by_id(btf, id);
+
+	return type && (is_function ? btf_is_func(type) : btf_is_typedef(type)) &&
+	       strcmp(btf__name_by_offset(btf, type->name_off), name) == 0;
+}
+
+/* The tracepoint's handler: typedef, pointer, prototype. */
+static const struct btf_type *handler_of(const struct btf *btf, const char *name)
+{
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+
+	if (id <= 0)
+		return NULL;
+	return btf__type_by_id(btf, btf__type_by_id(btf, btf__type_by_id(btf, (unsigned)id)->type)->type);
+}
+
+/* btf.c reads the kernel's BTF in place: it must see there what libbpf sees. */
+static void btf_as_libbpf_reads_it(void)
+{
+	struct crier_btf_facts own = {0}, copied = {0};
+	struct crier_err err = {0};
+	struct btf *btf = btf__load_vmlinux_btf();
+	unsigned found = 0;
+
+	CHECK(btf && crier_btf_read(NULL, &own, &err) == 0, "%s", err.message);
+	CHECK(crier_btf_read("/sys/kernel/btf/vmlinux", &copied, &err) == 0, "%s", err.message);
+	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
+		for (size_t i = 0; i < crier_hook_lists[event].count; i++) {
+			const struct crier_hook *hook = &crier_hook_lists[event].hooks[i];
+
+			CHECK(is_target(btf, hook, own.found[event][i]), "%s: id %u", hook->name,
+			      own.found[event][i]);
+			CHECK_EQ(own.found[event][i], copied.found[event][i]);
+			found += own.found[event][i] != 0;
+		}
+	CHECK(found >= CRIER_PROBE_EVENT_COUNT, "%u targets", found);
+
+	const struct btf_type *exit = handler_of(btf, "btf_trace_sched_process_exit");
+	const struct btf_type *victim = handler_of(btf, "btf_trace_mark_victim");
+
+	CHECK(exit && victim);
+	CHECK_EQ(own.exit_has_group_dead, btf_vlen(exit) >= 3);
+	CHECK_EQ(own.victim_is_pid, !btf_is_ptr(btf__type_by_id(btf, btf_params(victim)[1].type)));
+	btf__free(btf);
+}
+
 const struct test_case open_tests[] = {
+	{"btf_as_libbpf_reads_it", btf_as_libbpf_reads_it, false},
 	{"wire_layout", wire_layout, false},
 	{"hook_names", hook_names, false},
 	{"hook_parse", parse_hook, false},
