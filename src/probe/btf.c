@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define KERNEL_BTF   "/sys/kernel/btf/vmlinux"
 #define TRACE_PREFIX "btf_trace_" /* typedef of a tracepoint's handler */
 /* Far above any kernel's; what is larger is no BTF. */
 #define BTF_BYTES_MAX (256u * 1024 * 1024)
@@ -265,7 +264,7 @@ static void *read_whole(int fd, size_t len)
 
 static int scan_kernels_own(struct crier_btf_facts *facts)
 {
-	_cleanup_close_ int fd = open(KERNEL_BTF, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(CRIER_KERNEL_BTF, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	void *bytes;
 	size_t len;
@@ -308,12 +307,12 @@ static int scan_file(const char *path, struct crier_btf_facts *facts)
 
 int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct crier_err *err)
 {
-	struct crier_btf_facts facts = {.is_kernels_own = !path || access(KERNEL_BTF, R_OK) == 0};
+	struct crier_btf_facts facts = {.is_kernels_own = !path || access(CRIER_KERNEL_BTF, R_OK) == 0};
 	int r;
 
-	if (!path && access(KERNEL_BTF, R_OK) != 0)
+	if (!path && access(CRIER_KERNEL_BTF, R_OK) != 0)
 		return crier_err_set(err, -ENOTSUP,
-				     KERNEL_BTF
+				     CRIER_KERNEL_BTF
 				     ": %s; this kernel has no type information (CONFIG_DEBUG_INFO_BTF), "
 				     "give a file made for it with --btf",
 				     strerror(errno));
@@ -321,7 +320,7 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct c
 	if (r < 0)
 		return crier_err_set(err, path ? -EBADMSG : -ENOTSUP,
 				     "%s: not BTF (%s); give a file made for this kernel",
-				     path ? path : KERNEL_BTF, strerror(-r));
+				     path ? path : CRIER_KERNEL_BTF, strerror(-r));
 	*ret_facts = facts;
 	return 0;
 }

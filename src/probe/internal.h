@@ -25,6 +25,8 @@ struct crier_hook_list {
 	struct crier_hook hooks[CRIER_PROBE_HOOKS_MAX];
 };
 
+#define CRIER_KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
 extern const struct crier_hook_list crier_hook_lists[CRIER_PROBE_EVENT_COUNT];
 extern const char *const crier_hook_kind_names[CRIER_HOOK_KIND_COUNT];
 
@@ -74,6 +76,10 @@ struct crier_ring {
 	uint64_t position;	       /* consumed so far, told to the kernel once per turn */
 	uint64_t limit;		       /* producer's position at the start of the turn */
 };
+
+/* Around a load: the heap holds what libbpf needs for it, and keeps none of it (room.c). One thread. */
+void crier_room_make(void);
+void crier_room_give_back(void);
 
 int crier_ring_open(struct crier_ring *ring, int map_fd, uint32_t size,
 		    struct crier_err *err) crier_must_check;

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <malloc.h>
 #include <sys/syscall.h>
 
 #define SEED_PROGRAM "crier_iter_task"
@@ -207,7 +206,9 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 		}
 		crier_choice_init(&probe->choice, options, &probe->facts);
 		crier_trial(&probe->choice, &probe->facts);
+		crier_room_make();
 		r = load(probe, options, err);
+		crier_room_give_back();
 	}
 	if (r == 0) {
 		find_programs(probe, probe->skel->obj, -1);
@@ -231,7 +232,6 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 		crier_probe_free(probe);
 		return r;
 	}
-	malloc_trim(0); /* BTF was read twice, 5 MiB each: without this the heap keeps them */
 	*ret_probe = probe;
 	return 0;
 }
