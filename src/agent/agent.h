@@ -49,6 +49,7 @@ struct crier_agent {
 	uint64_t counters_ns, state_ns, state_seq;
 	size_t state_exited;
 	uint64_t trimmed_ns;
+	bool has_settled; /* the start is over for a while */
 	struct crier_cpu_budget cpu;
 	uint64_t bulk_rests_until_ns; /* 0 = it does not */
 	uint64_t bulk_rested_ns;      /* the last time it did */
@@ -98,6 +99,11 @@ void crier_agent_cpu_end(struct crier_agent *agent, uint64_t now_ns);
 /* memory.c */
 /** Bound what the C library keeps; before the first thread. */
 void crier_agent_limit_memory(void);
+/**
+ * The start ran through most of the program and its libraries once: relocating, parsing, loading. Those pages are let go of;
+ * what is used again comes back from the page cache. 0.1 ms, and some faults after it.
+ */
+void crier_agent_drop_program(void);
 /** After a burst: sink and heap give back what nobody uses. Now and then, from the loop. */
 void crier_agent_give_back(struct crier_agent *agent, uint64_t now_ns);
 

@@ -377,6 +377,8 @@ static int attach(struct crier_agent *agent, struct crier_err *err)
 		agent->turn_ns = crier_agent_now();
 		watch_node(agent);
 		crier_agent_ready(agent, has_tree, has_seeds);
+		agent->trimmed_ns = agent->turn_ns;
+		crier_agent_drop_program();
 	}
 	return r;
 }

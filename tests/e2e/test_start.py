@@ -190,3 +190,31 @@ def test_lost_births_are_found(env: Env) -> None:
         unseen.reap(init)
         agent.wait_event("container.exited", where=of)
     env.finish(agent)
+
+
+def _program_kib(pid: int) -> tuple[int, int]:
+    """Of the program's own code: how much there is, how much of it is resident."""
+    size = resident = 0
+    own = False
+    for line in Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if "-" in words[0]:
+            own = words[1] == "r-xp" and words[-1].endswith("/crier")
+        elif own and words[0] == "Size:":
+            size += int(words[1])
+        elif own and words[0] == "Rss:":
+            resident += int(words[1])
+    return size, resident
+
+
+def test_program_pages_let_go(env: Env) -> None:
+    """What the start alone ran through does not stay resident: without gRPC little of the program is in use."""
+    agent = env.agent(cri_socket="none")
+    deadline = time.monotonic() + 5  # agent.start may be read before the start is over
+    while True:
+        size, resident = _program_kib(agent.process.pid)
+        if size > 0 and resident * 5 < size:
+            break
+        assert time.monotonic() < deadline, f"{resident} of {size} KiB of the program are resident"
+        time.sleep(0.1)
+    env.finish(agent)
