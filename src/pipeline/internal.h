@@ -66,6 +66,12 @@ enum crier_ask_state {
 	ASK_MISSING,  /* the last answer was no answer */
 };
 
+/* Of containers with a limit, while somebody looks at it. */
+struct crier_watched {
+	struct crier_pressure pressure;
+	struct crier_throttle throttle;
+};
+
 /* The pipeline's part of a container: container->life. What every event looks at comes first, together. */
 struct crier_life {
 	uint64_t key;		/* hold queue */
@@ -112,10 +118,9 @@ struct crier_life {
 	uint64_t dying_until_ns; /* 0 = not dying */
 	struct crier_list dying; /* linked while dying */
 
-	struct crier_pressure pressure;
-	uint64_t pressure_next_ns;    /* re-sample while under pressure */
-	uint64_t pressure_sampled_ns; /* rate limit of hints */
-	struct crier_throttle throttle;
+	struct crier_watched *watched; /* owned; NULL: neither has a limit, or nobody has looked yet */
+	uint64_t pressure_next_ns;     /* re-sample while under pressure */
+	uint64_t pressure_sampled_ns;  /* rate limit of hints */
 
 	struct crier_unmended unmended;
 	uint32_t strangers; /* of mend.c: cgroups of this container whose lines left before they were known */

@@ -97,6 +97,7 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	crier_list_remove(&life->dying);
 	container->life = NULL;
 	crier_incidents_done(&life->incidents);
+	free(life->watched);
 	free(life);
 }
 
@@ -114,8 +115,10 @@ bool crier_life_free(void *ctx, struct crier_container *container)
 	struct crier_life *life = container->life;
 
 	(void)ctx;
-	if (life)
-		crier_incidents_done(&life->incidents);
+	if (!life)
+		return true;
+	crier_incidents_done(&life->incidents);
+	free(life->watched);
 	free(life);
 	container->life = NULL;
 	return true;

@@ -222,6 +222,19 @@ static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, con
 	crier_incident_add(incident, &fact, seq);
 }
 
+/* NULL: out of memory; the next look tries again. */
+static struct crier_watched *watched(struct crier_life *life)
+{
+	if (!life->watched)
+		life->watched = calloc(1, sizeof(*life->watched));
+	return life->watched;
+}
+
+static bool is_under_pressure(const struct crier_life *life)
+{
+	return life->watched && life->watched->pressure.level != CRIER_PRESSURE_NONE;
+}
+
 void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life)
 {
 	const struct crier_pressure_limits limits = {
@@ -232,24 +245,24 @@ void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life)
 	};
 	struct crier_pressure_sample sample = {.limit_bytes = 0};
 	struct crier_cgroup *owner;
-	bool was_under = life->pressure.level != CRIER_PRESSURE_NONE;
+	bool was_under = is_under_pressure(life);
 
 	life->pressure_next_ns = 0;
 	life->pressure_sampled_ns = p->now_ns;
 	if (life->cgroup && life->container->phase < CRIER_PHASE_CONTAINER_ENDING) {
 		owner = limited_ancestor(p, life->cgroup, &sample.limit_bytes);
-		if (owner) {
+		if (owner && watched(life)) {
 			take_sample(p, owner, life->cgroup, &sample);
 			struct crier_pressure_verdict verdict =
-				crier_pressure_step(&life->pressure, &limits, &sample);
+				crier_pressure_step(&life->watched->pressure, &limits, &sample);
 
 			if (verdict.phase != CRIER_PHASE_NONE)
 				tell_pressure(p, life, owner, &sample, &verdict);
 		}
 	}
-	if (life->pressure.level != CRIER_PRESSURE_NONE)
+	if (is_under_pressure(life))
 		life->pressure_next_ns = p->now_ns + CRIER_PRESSURE_RESAMPLE_NS;
-	if (was_under != (life->pressure.level != CRIER_PRESSURE_NONE))
+	if (was_under != is_under_pressure(life))
 		watch_psi(p, life, !was_under);
 	crier_life_schedule(p, life);
 }
@@ -257,9 +270,10 @@ void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life)
 /* The container ended: pressure ends with it and is not told; the death says more. */
 void crier_watch_end(struct crier_pipeline *p, struct crier_life *life)
 {
-	if (life->pressure.level != CRIER_PRESSURE_NONE)
+	if (is_under_pressure(life)) {
 		watch_psi(p, life, false);
-	life->pressure.level = CRIER_PRESSURE_NONE;
+		life->watched->pressure.level = CRIER_PRESSURE_NONE;
+	}
 	life->pressure_next_ns = 0;
 }
 
@@ -312,8 +326,8 @@ static void look_at_cpu(struct crier_pipeline *p, struct crier_life *life)
 	else
 		return;
 	crier_data_init(CRIER_TYPE_CONTAINER_CPU_THROTTLE, &data);
-	if (!crier_throttle_step(&life->throttle, p->config->throttle_ratio, p->now_ns, periods, throttled,
-				 time, &data))
+	if (!watched(life) || !crier_throttle_step(&life->watched->throttle, p->config->throttle_ratio,
+						   p->now_ns, periods, throttled, time, &data))
 		return;
 	data.quota_us = life->container->cpu_quota_us;
 	data.period_us = life->container->cpu_period_us;
