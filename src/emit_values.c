@@ -365,9 +365,9 @@ void crier_emit_value(struct crier_emit_line *line, const struct crier_field *fi
 		put_text(line, field, crier_slice_of(*(const char *const *)value),
 			 text_max(line, field->max));
 		break;
-	case CRIER_FIELD_CHARS:
-		if (*value)
-			put_text(line, field, crier_slice_of(value), SIZE_MAX);
+	case CRIER_FIELD_WHOLE:
+		if (*(const char *const *)value && **(const char *const *)value)
+			put_text(line, field, crier_slice_of(*(const char *const *)value), SIZE_MAX);
 		break;
 	case CRIER_FIELD_SLOT: put_slot(line, field, (const struct crier_slot_name *)value); break;
 	case CRIER_FIELD_LABELS:

@@ -21,8 +21,8 @@ static void clear_value(const struct crier_field *field, void *value)
 	case CRIER_FIELD_BASENAME: *(struct crier_slice *)value = CRIER_SLICE_NONE; break;
 	case CRIER_FIELD_NAME:
 	case CRIER_FIELD_CSTR:
+	case CRIER_FIELD_WHOLE:
 	case CRIER_FIELD_LABELS: *(const void **)value = NULL; break;
-	case CRIER_FIELD_CHARS: *(char *)value = '\0'; break;
 	case CRIER_FIELD_PROCESS_KEY:
 		*(struct crier_process_key *)value = (struct crier_process_key){0};
 		break;

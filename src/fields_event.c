@@ -138,7 +138,7 @@ static const struct crier_field limit_fields[] = {
 };
 
 const struct crier_field crier_container_fields[] = {
-	FIELD(CHARS, struct crier_container, id, "id", "Container id, never cut."),
+	FIELD(WHOLE, struct crier_container, id, "id", "Container id, never cut."),
 	{ROW(TEXT, struct crier_container, name, "name", "Container name in its pod."), .max = CRIER_NAME_MAX,
 	 .full_only = 1},
 	{ROW(ENUM, struct crier_container, type, "type",

@@ -42,6 +42,45 @@ int crier_index_text_set(struct crier_slice *owned, struct crier_slice text)
 	return 0;
 }
 
+struct shared_text {
+	uint32_t references;
+	char text[];
+};
+
+static struct shared_text *shared_of(const char *text)
+{
+	return (struct shared_text *)(void *)(text - offsetof(struct shared_text, text));
+}
+
+void crier_index_share_done(const char **shared)
+{
+	if (**shared && --shared_of(*shared)->references == 0)
+		free(shared_of(*shared));
+	*shared = "";
+}
+
+void crier_index_share_take(const char **shared, const char *from)
+{
+	if (*from)
+		shared_of(from)->references++;
+	crier_index_share_done(shared);
+	*shared = from;
+}
+
+int crier_index_share_set(const char **shared, struct crier_slice text)
+{
+	struct shared_text *own = malloc(sizeof(*own) + text.len + 1);
+
+	if (!own)
+		return -ENOMEM;
+	own->references = 1;
+	memcpy(own->text, text.ptr, text.len);
+	own->text[text.len] = '\0';
+	crier_index_share_done(shared);
+	*shared = own->text;
+	return 0;
+}
+
 void crier_index_text_done(struct crier_slice *owned)
 {
 	free((char *)owned->ptr);
@@ -82,6 +121,7 @@ static void container_clear(struct crier_container *container)
 	container->init_pid = CRIER_UNKNOWN_U64;
 	container->init_start_ns = CRIER_UNKNOWN_U64;
 	container->cgroup_id = CRIER_UNKNOWN_U64;
+	container->sandbox_id = "";
 	container->version = 1;
 }
 
@@ -105,6 +145,7 @@ static void drop(struct crier_index *index, struct container_entry *entry)
 	crier_index_text_done(&container->image_id);
 	crier_index_text_done(&container->runtime_reason);
 	crier_index_text_done(&container->runtime_message);
+	crier_index_share_done(&container->sandbox_id);
 	free(container->fragment);
 	free(entry);
 }
@@ -148,11 +189,12 @@ int crier_index_container_add(struct crier_index *index, struct crier_slice id, 
 	}
 	if (crier_map_reserve(&index->containers, 1) < 0)
 		return -ENOMEM;
-	entry = calloc(1, sizeof(*entry));
+	entry = calloc(1, sizeof(*entry) + id.len + 1);
 	if (!entry)
 		return -ENOMEM;
 	container_clear(&entry->container);
-	crier_copy_str(entry->container.id, sizeof(entry->container.id), id);
+	memcpy(entry->id, id.ptr, id.len);
+	entry->container.id = entry->id;
 	entry->container.id_len = (uint8_t)id.len;
 	entry->container.created_ns = now_ns;
 	crier_map_put(&index->containers, hash, entry);

@@ -332,31 +332,44 @@ static bool merge_type(struct container_entry *entry, const struct crier_meta_co
 	return true;
 }
 
-/* Short fields kept in place: the sandbox id, the state (only forward: answers overtake each other), the runtime. */
-static bool merge_rest(struct crier_index *index, struct container_entry *entry,
-		       const struct crier_meta_container *meta, enum crier_source source)
+static int merge_sandbox_id(struct container_entry *entry, struct crier_slice told, enum crier_source source)
 {
 	struct crier_container *container = &entry->container;
-	bool changed = false;
+	const struct crier_pod *pod = container->pod;
+	int changed = 0;
 
-	if (meta->sandbox_id.len && meta->sandbox_id.len < CRIER_ID_MAX) {
-		if (!crier_slice_equal(meta->sandbox_id, crier_slice_of(container->sandbox_id))) {
-			crier_copy_str(container->sandbox_id, sizeof(container->sandbox_id),
-				       meta->sandbox_id);
-			changed = true;
-		}
-		entry->rank[CONTAINER_SANDBOX_ID] =
-			(uint8_t)crier_max((unsigned)entry->rank[CONTAINER_SANDBOX_ID], (unsigned)source);
+	if (told.len == 0 || told.len >= CRIER_ID_MAX)
+		return 0;
+	if (!crier_slice_equal(told, crier_slice_of(container->sandbox_id))) {
+		changed = 1;
+		if (pod && crier_slice_equal(told, crier_slice_of(pod->sandbox_id)))
+			crier_index_share_take(&container->sandbox_id, pod->sandbox_id);
+		else if (crier_index_share_set(&container->sandbox_id, told) < 0)
+			return -ENOMEM;
 	}
+	entry->rank[CONTAINER_SANDBOX_ID] =
+		(uint8_t)crier_max((unsigned)entry->rank[CONTAINER_SANDBOX_ID], (unsigned)source);
+	return changed;
+}
+
+/* The sandbox id, the state (only forward: answers overtake each other), the runtime, the type. */
+static int merge_rest(struct crier_index *index, struct container_entry *entry,
+		      const struct crier_meta_container *meta, enum crier_source source)
+{
+	struct crier_container *container = &entry->container;
+	int changed = merge_sandbox_id(entry, meta->sandbox_id, source);
+
+	if (changed < 0)
+		return changed;
 	if (meta->state < CRIER_STATE_COUNT && meta->state > container->cri_state) {
 		container->cri_state = (uint8_t)meta->state;
-		changed = true;
+		changed = 1;
 	}
 	if (source >= CRIER_SOURCE_CRI_LIST && index->runtime_name &&
 	    container->runtime_name != index->runtime_name) {
 		container->runtime_name = index->runtime_name;
 		container->runtime_version = index->runtime_version;
-		changed = true;
+		changed = 1;
 	}
 	return merge_type(entry, meta, source) || changed;
 }
@@ -381,8 +394,12 @@ int crier_index_merge_container(struct crier_index *index, struct crier_containe
 		return fields;
 	if (meta->name.len || meta->sandbox_id.len || meta->pod_uid.len || meta->pod_name.len)
 		container->source = (uint8_t)crier_max((unsigned)container->source, (unsigned)source);
-	if (merge_rest(index, entry, meta, source))
-		fields = 1;
+
+	int rest = merge_rest(index, entry, meta, source);
+
+	if (rest < 0)
+		return rest;
+	fields |= rest;
 	if (fields)
 		container->version++;
 	return fields || pod;

@@ -90,6 +90,7 @@ static void drop(struct crier_index *index, struct crier_pod *pod, struct crier_
 	crier_index_text_done(&pod->ip);
 	crier_index_text_done(&pod->replicaset);
 	crier_index_text_done(&pod->deployment);
+	crier_index_share_done(&pod->sandbox_id);
 	free(pod->labels);
 	free(pod_entry_of(pod));
 }
@@ -139,6 +140,7 @@ static int pod_new(struct crier_index *index, struct crier_pod **ret_pod)
 		return -ENOMEM;
 	entry->pod.created_at_ns = CRIER_UNKNOWN_U64;
 	entry->pod.version = 1;
+	entry->pod.sandbox_id = "";
 	entry->serial = ++index->next_serial;
 	crier_list_append(&index->pods, &entry->pod.by_age);
 	index->counts.pods++;
@@ -160,15 +162,18 @@ static void set_uid(struct crier_index *index, struct crier_pod *pod, struct cri
 	pod->version++;
 }
 
-static void set_sandbox(struct crier_index *index, struct crier_pod *pod, struct crier_slice sandbox_id)
+static int set_sandbox(struct crier_index *index, struct crier_pod *pod, struct crier_slice sandbox_id)
 {
 	struct crier_container *container = crier_index_container(index, sandbox_id);
+	int r = crier_index_share_set(&pod->sandbox_id, sandbox_id);
 
-	crier_copy_str(pod->sandbox_id, sizeof(pod->sandbox_id), sandbox_id);
+	if (r < 0)
+		return r;
 	crier_map_put(&index->pods_by_sandbox, hash_text(sandbox_id), pod_entry_of(pod));
 	pod->version++;
 	if (container)
 		crier_index_mark_sandbox(container, pod);
+	return 0;
 }
 
 static void repoint(struct crier_list *list, struct crier_pod *from, struct crier_pod *into)
@@ -229,8 +234,8 @@ int crier_index_pod_identify(struct crier_index *index, struct crier_pod *pod, s
 	if (crier_map_reserve(&index->pods_by_sandbox, 1) < 0 ||
 	    crier_map_reserve(&index->pods_by_uid, 1) < 0)
 		return -ENOMEM;
-	if (sandbox_id.len && !pod->sandbox_id[0])
-		set_sandbox(index, pod, sandbox_id);
+	if (sandbox_id.len && !pod->sandbox_id[0] && set_sandbox(index, pod, sandbox_id) < 0)
+		return -ENOMEM;
 	return uid.len ? join_uid(index, pod, uid, source) : 0;
 }
 
@@ -272,7 +277,7 @@ bool crier_index_mark_sandbox(struct crier_container *container, struct crier_po
 	bool news = container->type != CRIER_CONTAINER_TYPE_SANDBOX || container->pod != pod;
 
 	container->type = CRIER_CONTAINER_TYPE_SANDBOX;
-	crier_copy_str(container->sandbox_id, sizeof(container->sandbox_id), crier_slice_of(container->id));
+	crier_index_share_take(&container->sandbox_id, pod->sandbox_id);
 	crier_index_container_attach(container, pod, CRIER_SOURCE_CGROUP_PATH);
 	if (news)
 		container->version++;

@@ -51,6 +51,7 @@ struct container_entry {
 	uint32_t visit; /* the last crier_index_each that told it */
 	bool is_tombstone;
 	uint8_t rank[CONTAINER_FIELD_COUNT]; /* enum crier_source */
+	char id[];			     /* what container.id points to */
 };
 
 struct pod_entry {
@@ -90,6 +91,15 @@ static inline uint64_t hash_text(struct crier_slice text)
 {
 	return crier_hash_bytes(text.ptr, text.len);
 }
+
+/**
+ * A sandbox's id is held by its pod and each of its containers, of which there may be thousands: one text for all of them.
+ * Never NULL: "" is not known, and not counted.
+ */
+int crier_index_share_set(const char **shared, struct crier_slice text) crier_must_check;
+/** Hold what another holds. */
+void crier_index_share_take(const char **shared, const char *from);
+void crier_index_share_done(const char **shared);
 
 /** Replace an owned text by a copy, cut at CRIER_META_STRING_MAX. @return 0 or -ENOMEM */
 int crier_index_text_set(struct crier_slice *owned, struct crier_slice text);

@@ -120,7 +120,7 @@ static json_t *of_field(struct schema *schema, const struct crier_field *field)
 	case CRIER_FIELD_ENUM: return of_words(schema, field);
 	case CRIER_FIELD_TEXT:
 	case CRIER_FIELD_CSTR:
-	case CRIER_FIELD_CHARS:
+	case CRIER_FIELD_WHOLE:
 	case CRIER_FIELD_BASENAME:
 	case CRIER_FIELD_SENTENCE: return of_text(schema, field);
 	case CRIER_FIELD_SLOT: return of_pattern(schema, "^.+/.+$");
@@ -147,7 +147,7 @@ static void add_hex(struct schema *schema, json_t *properties, const struct crie
 	switch ((enum crier_field_kind)field->kind) {
 	case CRIER_FIELD_TEXT:
 	case CRIER_FIELD_CSTR:
-	case CRIER_FIELD_CHARS: value = of_pattern(schema, HEX_PATTERN); break;
+	case CRIER_FIELD_WHOLE: value = of_pattern(schema, HEX_PATTERN); break;
 	case CRIER_FIELD_TEXTS:
 		value = of_type(schema, "object");
 		set(schema, value, "additionalProperties", of_pattern(schema, HEX_PATTERN));

@@ -5,7 +5,7 @@
  *
  * Absent values, by kind (crier_fields_clear sets them): UINT, ID, EVENT_ID, INCIDENT_ID: CRIER_UNKNOWN_U64; TIME: that
  * or 0; INT: CRIER_UNKNOWN_I64; BOOL: CRIER_UNKNOWN_BOOL; FLAG, ENUM: 0; RATIO: negative; TEXT, SENTENCE, NAME, CSTR: ptr
- * NULL; CHARS: ""; PROCESS_KEY: pid 0; SLOT: either part absent; ARRAY, TEXTS: count 0; OBJECT: no child present.
+ * NULL; WHOLE: NULL or ""; PROCESS_KEY: pid 0; SLOT: either part absent; ARRAY, TEXTS: count 0; OBJECT: no child present.
  * Integers that a double cannot hold exactly (beyond 2^53) are left absent too, never clamped.
  */
 #ifndef CRIER_FIELD_H
@@ -34,8 +34,8 @@ enum crier_field_kind {
 	CRIER_FIELD_ARRAY, /* const struct T *items (pointer at offset), size_t count at `count_offset`, items by `sub` */
 	CRIER_FIELD_LABELS, /* const struct crier_meta_labels * -> object of strings; NULL or count 0 absent */
 	CRIER_FIELD_FLAG,   /* uint8_t: written only when it is 1 */
-	CRIER_FIELD_CHARS, /* char array within the struct, NUL-terminated, untrusted; never cut (ids); "" absent */
-	CRIER_FIELD_CSTR,     /* const char *, NUL-terminated, untrusted; NULL absent */
+	CRIER_FIELD_WHOLE,  /* const char *, NUL-terminated, untrusted; never cut; NULL or "" absent */
+	CRIER_FIELD_CSTR,   /* const char *, NUL-terminated, untrusted; NULL absent */
 	CRIER_FIELD_BASENAME, /* struct crier_slice holding a path: what follows its last '/' */
 	CRIER_FIELD_SENTENCE, /* struct crier_slice made by crier from values told elsewhere: no sanitized siblings */
 	CRIER_FIELD_TEXTS, /* const struct crier_slice *items, size_t count at `count_offset`: array of strings */

@@ -36,7 +36,8 @@ struct crier_pod {
 	uint8_t source;	  /* enum crier_source: best so far */
 	struct crier_slice name, namespace_, ip; /* owned by the pod */
 	char uid[CRIER_UID_MAX];
-	char sandbox_id[CRIER_ID_MAX]; /* "" = known by uid only (cgroup path) */
+	const char *
+		sandbox_id; /* "" = known by uid only (cgroup path); of the index, shared with its containers */
 	struct crier_meta_labels *
 		labels; /* allow-listed; owned; NULL = unknown. Only `count` items are allocated: never copy it */
 	struct crier_slice replicaset; /* proven by pod-template-hash; owned */
@@ -72,12 +73,12 @@ struct crier_container {
 	uint8_t id_len;		 /* of `id` */
 
 	struct crier_list by_age; /* of the index: living or tombstones */
-	char id[CRIER_ID_MAX];
+	const char *id;		  /* lives as long as the container */
 	uint8_t cri_state; /* enum crier_meta_state, the furthest told: answers may overtake each other */
 	struct crier_slice image, image_id;		    /* owned */
 	struct crier_slice runtime_reason, runtime_message; /* owned; of its exit */
-	char sandbox_id[CRIER_ID_MAX];
-	const char *runtime_name; /* static or owned by the index: "containerd" */
+	const char *sandbox_id;				    /* "" = not known; of the index */
+	const char *runtime_name;			    /* static or owned by the index: "containerd" */
 	const char *runtime_version;
 	uint64_t restart_count;
 	uint64_t memory_limit_bytes, cpu_quota_us, cpu_period_us;

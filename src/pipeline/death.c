@@ -244,7 +244,7 @@ void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life)
 	life->slot_pending = !container->pod || !container->pod->uid[0] || !container->name.len;
 	if (life->slot_pending)
 		return;
-	memcpy(death.container_id, container->id, sizeof(death.container_id));
+	crier_copy_str(death.container_id, sizeof(death.container_id), crier_slice_of(container->id));
 	(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &death);
 }
 
@@ -264,7 +264,8 @@ static void remember(struct crier_pipeline *p, struct crier_life *life, const st
 	if (data->observed == CRIER_OBSERVED_AFTER_THE_FACT && container->finished_at_ns != CRIER_UNKNOWN_U64)
 		life->last.exited_at = container->finished_at_ns;
 	crier_death_set_slot(p, life);
-	memcpy(p->exited[p->exited_count++ % EXITED_TOLD_MAX], container->id, CRIER_ID_MAX);
+	crier_copy_str(p->exited[p->exited_count++ % EXITED_TOLD_MAX], CRIER_ID_MAX,
+		       crier_slice_of(container->id));
 }
 
 static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_observed observed)

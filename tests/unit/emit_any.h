@@ -99,8 +99,11 @@ static inline void any_world(struct any *any, struct sample *s)
 		s->options.node_name = any_text(any, "");
 	if (any_odd(any))
 		s->pod.uid[0] = (char)any_u8(any);
-	if (any_odd(any))
-		s->container.id[any_u8(any) & 63] = (char)any_u8(any);
+	if (any_odd(any)) {
+		memcpy(s->id, SAMPLE_ID, sizeof(SAMPLE_ID));
+		s->id[any_u8(any) & 63] = (char)any_u8(any);
+		s->container.id = s->id;
+	}
 	if (any_odd(any))
 		s->container.type = any_u8(any) % CRIER_CONTAINER_TYPE_COUNT;
 	if (any_odd(any))

@@ -22,6 +22,7 @@ struct sample {
 	struct crier_pod pod;
 	struct crier_meta_labels labels;
 	struct crier_container container;
+	char id[CRIER_ID_MAX]; /* of the container, where a test changes it */
 	struct crier_event event;
 	struct crier_timeline_item timeline[3];
 	struct crier_hook_choice hooks[2];

@@ -21,7 +21,7 @@ struct all {
 	double ratio;
 	struct crier_slice text, path, sentence;
 	const char *name, *foreign;
-	char chars[16];
+	const char *own_id;
 	struct {
 		uint64_t inner;
 		struct crier_slice deep;
@@ -67,7 +67,7 @@ static const struct crier_field fields[] = {
 	{ROW(SENTENCE, struct all, sentence, "sentence", ""), .max = 20},
 	FIELD(NAME, struct all, name, "name", ""),
 	{ROW(CSTR, struct all, foreign, "foreign", ""), .max = 10},
-	FIELD(CHARS, struct all, chars, "chars", ""),
+	FIELD(WHOLE, struct all, own_id, "own_id", ""),
 	GROUP("object", object_fields, ""),
 	ARRAY(struct all, items, item_count, "items", 3, struct crier_loss_cgroup, item_fields, ""),
 	TEXTS(struct all, texts, text_count, "texts", 3, ""),
@@ -232,14 +232,14 @@ static void test_small_kinds(void **state)
 	all.word = 2;
 	all.name = "n";
 	all.foreign = "f\"";
-	strcpy(all.chars, "id");
+	all.own_id = "id";
 	all.seq = 7;
 	all.incident = 12;
 	all.key = (struct crier_process_key){4294967295, UINT64_MAX};
 	all.slot = (struct crier_slot_name){CRIER_SLICE("uid"), CRIER_SLICE("app")};
 	expect(&all,
 	       "{\"time\":\"2026-01-05T04:12:07.000000001Z\",\"yes\":false,\"flag\":true,\"word\":\"two\",\"name\":\"n\","
-	       "\"foreign\":\"f\\\"\",\"chars\":\"id\",\"event\":\"3b1d9c20-7\",\"incident\":\"3b1d9c20-i12\","
+	       "\"foreign\":\"f\\\"\",\"own_id\":\"id\",\"event\":\"3b1d9c20-7\",\"incident\":\"3b1d9c20-i12\","
 	       "\"key\":\"5f0c6a1e:4294967295:18446744073709551615\",\"slot\":\"uid/app\"}");
 	all = cleared();
 	all.time = 0;

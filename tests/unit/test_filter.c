@@ -223,6 +223,7 @@ static void set_scene(struct scene *scene, enum crier_type type)
 	scene->pod.namespace_ = CRIER_SLICE("shop");
 	scene->pod.name = CRIER_SLICE("cart-1");
 	scene->pod.labels = &scene->labels;
+	scene->container.id = "";
 	scene->container.name = CRIER_SLICE("app");
 	crier_event_init(&scene->event, type);
 	scene->event.container = &scene->container;

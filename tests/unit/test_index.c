@@ -31,7 +31,7 @@ static void on_drop(void *ctx, struct crier_container *container)
 	struct dropped *d = ctx;
 
 	d->containers++;
-	memcpy(d->last, container->id, sizeof(d->last));
+	crier_copy_str(d->last, sizeof(d->last), crier_slice_of(container->id));
 }
 
 static void on_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *into)
@@ -218,7 +218,8 @@ static bool tell(void *ctx, struct crier_container *container)
 	struct told *told = ctx;
 
 	assert_true(told->count < 8);
-	memcpy(told->ids[told->count++], container->id, 4);
+	crier_copy_str(told->ids[told->count], sizeof(told->ids[0]), crier_slice_of(container->id));
+	told->count++;
 	if (told->bury && strstr(told->bury, container->id))
 		crier_index_container_bury(told->index, container, 50);
 	return told->count != told->stop_after;
