@@ -287,7 +287,10 @@ void crier_life_tick(struct crier_pipeline *p, struct crier_life *life);
 void crier_life_drop(void *ctx, struct crier_container *container);
 void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *into);
 bool crier_life_free(void *ctx, struct crier_container *container);
+/** Now, whatever the room. */
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
+/** Now, if half of the sink's room is free, else a moment later: thousands at once would be lost, or in the way of what happens. */
+void crier_life_snapshot_paced(struct crier_pipeline *p, struct crier_life *life);
 /** The snapshot of one that was there before crier: now, or when the runtime has answered. */
 void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life);
 /** @param start_ns  boottime of its start, UNKNOWN: stated only; @param by_ticks  cut to the clock tick */

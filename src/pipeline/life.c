@@ -7,6 +7,9 @@
 
 #include <errno.h>
 
+/* How long a snapshot waits for room. */
+#define SNAPSHOT_AGAIN_NS (100 * MS_NS)
+
 void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 {
 	uint64_t due = NEVER;
@@ -135,7 +138,7 @@ void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 	if (life->pressure_next_ns && p->now_ns >= life->pressure_next_ns)
 		crier_watch_sample(p, life);
 	if (life->snapshot_ns && p->now_ns >= life->snapshot_ns)
-		crier_life_snapshot(p, life);
+		crier_life_snapshot_paced(p, life);
 	if (life->dying_until_ns && p->now_ns >= life->dying_until_ns)
 		crier_death_due(p, life);
 	crier_life_schedule(p, life);
@@ -185,8 +188,19 @@ void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life)
 		life->snapshot_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
 		crier_life_schedule(p, life);
 	} else {
-		crier_life_snapshot(p, life);
+		crier_life_snapshot_paced(p, life);
 	}
+}
+
+void crier_life_snapshot_paced(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (p->room >= p->room_total / 2) {
+		crier_life_snapshot(p, life);
+		return;
+	}
+	life->want_snapshot = true;
+	life->snapshot_ns = p->now_ns + SNAPSHOT_AGAIN_NS;
+	crier_life_schedule(p, life);
 }
 
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)

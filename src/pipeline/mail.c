@@ -106,7 +106,7 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 	else if (life->dying_until_ns || crier_unseen_waits(p, life))
 		life->next_ask_ns = p->now_ns + crier_life_backoff(life);
 	if (life->want_snapshot && p->ready && !life->hold_until_ns)
-		crier_life_snapshot(p, life);
+		crier_life_snapshot_paced(p, life);
 	crier_life_schedule(p, life);
 }
 

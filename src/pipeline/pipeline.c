@@ -199,7 +199,7 @@ static bool snapshot_one(void *ctx, struct crier_container *container)
 	struct crier_life *life = container->life;
 
 	if (life && container->phase == CRIER_PHASE_CONTAINER_RUNNING)
-		crier_life_snapshot(p, life);
+		crier_life_snapshot_paced(p, life);
 	return true;
 }
 

@@ -214,7 +214,7 @@ void crier_life_settle(struct crier_pipeline *p, struct crier_life *life)
 		crier_hold_release(p->hold, life->key, release_one, p);
 	life->hold_full = false;
 	if (life->want_snapshot && p->ready)
-		crier_life_snapshot(p, life);
+		crier_life_snapshot_paced(p, life);
 	if (life->hinted) {
 		life->hinted = false;
 		crier_watch_sample(p, life);

@@ -350,15 +350,48 @@ static void a_nested_cgroup_belongs_to_its_container(void **state)
 	node_free(node);
 }
 
+static void feed_room(struct node *node, uint64_t room)
+{
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_ROOM, node->now_ns, &room, sizeof(room));
+}
+
+/* Thousands at once would fill the sink: they wait for half of its room, and what happens goes before. */
+static void snapshots_wait_for_room(void **state)
+{
+	struct node *node = node_config(CRIER_PROFILE_DEFAULT);
+
+	(void)state;
+	node_start(node, true);
+	feed_cgroup_dir(node, CG_A, CG_POD, POD_DIR "/" ID_A);
+	feed_cgroup_dir(node, CG_B, CG_POD, POD_DIR "/" ID_B);
+	struct crier_wire_seed seed = {.task = task(PID, 500 * S, CG_A, "app")};
+
+	seed.task.flags |= CRIER_TASK_NS_INIT;
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_SEED, node->now_ns, &seed, sizeof(seed));
+	feed_room(node, node->config.sink_buffer_bytes / 2 - 1);
+	mail_container(node, ID_A, "app");
+	mail_container(node, ID_B, "app");
+	run_until(node, node->now_ns + 2 * S);
+	assert_int_equal(count_of(node, "container.snapshot"), 0);
+	feed_exit(node, CG_A, PID, 500 * S, 3 << 8, 0);
+	mail_exited(node, ID_A, "app", "Error", 3); /* that it was there comes before its end */
+	run_until(node, node->now_ns + 2 * S);
+	assert_int_equal(count_of(node, "container.snapshot"), 1);
+	assert_string_equal(text_at(line_of(node, "container.snapshot", 0), "container.id"), ID_A);
+	feed_room(node, node->config.sink_buffer_bytes);
+	run_until(node, node->now_ns + 200 * MS);
+	assert_int_equal(count_of(node, "container.snapshot"), 2);
+	assert_int_equal(count_of(node, "agent.loss"), 0);
+	node_free(node);
+}
+
 static void a_full_sink_loses_bulk_first_and_says_so(void **state)
 {
 	struct node *node = node_new(CRIER_PROFILE_FULL, true);
-	uint64_t room;
 
 	(void)state;
 	run_container(node, CG_A, ID_A, "app", PID);
-	room = node->config.sink_buffer_bytes / 4; /* the critical reserve */
-	crier_pipeline_feed(node->pipeline, CRIER_INPUT_ROOM, node->now_ns, &room, sizeof(room));
+	feed_room(node, node->config.sink_buffer_bytes / 4); /* the critical reserve */
 	size_t before = count_of(node, "process.exec");
 
 	for (uint32_t i = 0; i < 5; i++)
@@ -470,6 +503,7 @@ int main(void)
 		cmocka_unit_test(a_death_while_crier_was_away_is_told_after_the_fact),
 		cmocka_unit_test(a_running_container_at_start_has_a_snapshot_not_a_start),
 		cmocka_unit_test(a_nested_cgroup_belongs_to_its_container),
+		cmocka_unit_test(snapshots_wait_for_room),
 		cmocka_unit_test(a_full_sink_loses_bulk_first_and_says_so),
 		cmocka_unit_test(every_event_is_accounted_for),
 		cmocka_unit_test(garbage_is_counted_and_harmless),
