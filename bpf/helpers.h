@@ -4,32 +4,24 @@
  *
  * An event passes crier_is_let_through() and crier_admit(), which count it as generated and, when it goes no
  * further, as filtered or suppressed; then crier_reserve()/crier_submit() or crier_output() count it as
- * submitted or failed. So generated = class_filtered + suppressed + reserve_failed + submitted, per class.
+ * submitted or failed. So generated = class_filtered + suppressed + reserve_failed + submitted, per class. One count each
+ * does for what is filtered: the sum over the CPUs adds it to what was generated.
  */
 #ifndef CRIER_BPF_HELPERS_H
 #define CRIER_BPF_HELPERS_H
 
 #include "budget.h"
 
-/* What a program carries along while it makes one record. */
-struct crier_making {
-	struct crier_wire_cpu *cpu;
-	struct crier_wire_counters *counters; /* the CPU's */
-	__u64 now;
-	__u64 cgroup_id;
-	/* words, not bytes: clang stores neighbouring bytes as one, and verifiers before 6.8 forget what was in them */
-	__u32 type;
-	__u32 ring;
-	__u32 hook;
-};
-
 /* First step of every program; false never happens, but the verifier wants it asked. */
 crier_inline bool crier_begin(struct crier_making *making)
 {
-	__u32 zero = 0;
+	__u32 control = CRIER_SLOT_CONTROL, cpu;
 
-	making->cpu = bpf_map_lookup_elem(&crier_cpus, &zero);
-	if (!making->cpu)
+	making->cpu_number = bpf_get_smp_processor_id();
+	cpu = CRIER_SLOT_CPU + making->cpu_number;
+	making->control = bpf_map_lookup_elem(&crier_shared, &control);
+	making->cpu = bpf_map_lookup_elem(&crier_shared, &cpu);
+	if (!making->control || !making->cpu)
 		return false;
 	making->counters = &making->cpu->counters;
 	return true;
@@ -47,7 +39,7 @@ crier_inline bool crier_begin(struct crier_making *making)
 
 crier_inline __u32 crier_class_of(struct crier_making *making, __u64 cgroup_id)
 {
-	__u32 generation = *(volatile __u32 *)&crier_class_generation & CRIER_CLASS_GENERATION_MASK;
+	__u32 generation = *(volatile __u32 *)&making->cpu->class_generation & CRIER_CLASS_GENERATION_MASK;
 	__u64 tag = cgroup_id << 16 | (__u64)generation << 2;
 	__u64 last = *(volatile __u64 *)&making->cpu->last_class;
 	__u32 *value;
@@ -69,9 +61,9 @@ crier_inline __u32 crier_class_of(struct crier_making *making, __u64 cgroup_id)
  */
 #define CRIER_OOM_CONTEXT_NS (10000 * CRIER_NS_PER_MS)
 
-crier_inline bool crier_is_wanted(enum crier_wire_type type)
+crier_inline bool crier_is_wanted(const struct crier_making *making)
 {
-	return crier_control_read(event_mask) & (1u << type);
+	return *(volatile __u32 *)&making->cpu->event_mask & (1u << making->type);
 }
 
 crier_inline bool crier_is_known_init(const bool direct, struct task_struct *leader, __u32 pid)
@@ -81,10 +73,9 @@ crier_inline bool crier_is_known_init(const bool direct, struct task_struct *lea
 	return start && (*start == 0 || *start == crier_get(direct, leader, start_boottime));
 }
 
-/* An event of a host cgroup, or not wanted: counted, and no more is spent on it. */
+/* An event of a host cgroup, or not wanted: counted, once, and no more is spent on it. */
 crier_inline void crier_drop_filtered(struct crier_wire_counters *counters, enum crier_wire_class ring)
 {
-	crier_count(&counters->generated[crier_ring_index(ring)]);
 	crier_count(&counters->class_filtered[crier_ring_index(ring)]);
 }
 
@@ -93,7 +84,7 @@ crier_inline bool crier_admit(struct crier_making *making)
 {
 	making->now = bpf_ktime_get_boot_ns();
 	crier_count(&making->counters->generated[crier_ring_index(making->ring)]);
-	if (crier_budget_take(making->cgroup_id, making->ring, making->now, making->counters))
+	if (crier_budget_take(making))
 		return true;
 	crier_count(&making->counters->suppressed[crier_ring_index(making->ring)]);
 	return false;
@@ -112,7 +103,7 @@ crier_inline void crier_fill_header(const struct crier_making *making, struct cr
 	header->type = (__u8)making->type;
 	header->ring = (__u8)making->ring;
 	header->hook = (__u8)making->hook;
-	header->cpu = (__u16)bpf_get_smp_processor_id();
+	header->cpu = (__u16)making->cpu_number;
 	header->boottime_ns = making->now;
 	header->cgroup_id = making->cgroup_id;
 }
@@ -124,7 +115,7 @@ crier_inline void crier_count_failed(const struct crier_making *making)
 		return;
 	}
 	crier_count(&making->counters->reserve_failed[crier_ring_index(making->ring)]);
-	crier_budget_charge_failed(making->cgroup_id, making->ring, making->now, making->counters);
+	crier_budget_charge_failed(making);
 }
 
 crier_inline void crier_count_submitted(const struct crier_making *making)
@@ -153,10 +144,10 @@ crier_inline __u64 crier_wake_flags(const struct crier_making *making)
 
 	if (making->ring == CRIER_CLASS_CRITICAL)
 		return BPF_RB_FORCE_WAKEUP;
-	armed = crier_control_read(armed);
+	armed = crier_control(making, armed);
 	if (!armed || (armed == CRIER_ARMED_FILLING && !crier_bulk_is_filling(making)))
 		return BPF_RB_NO_WAKEUP;
-	*(volatile __u32 *)&crier_control.armed = CRIER_ARMED_NOT;
+	crier_control(making, armed) = CRIER_ARMED_NOT;
 	return BPF_RB_FORCE_WAKEUP;
 }
 
@@ -166,16 +157,16 @@ crier_inline __u64 crier_wake_flags(const struct crier_making *making)
  * either user space saw the record or this sees `armed`. An empty discarded record carries the wake-up. Who sleeps
  * until the ring fills has a timer besides.
  */
-crier_inline void crier_wake_late(__u64 flags)
+crier_inline void crier_wake_late(const struct crier_making *making, __u64 flags)
 {
 	void *token;
 
-	if (flags != BPF_RB_NO_WAKEUP || crier_control_read(armed) != CRIER_ARMED_ANY)
+	if (flags != BPF_RB_NO_WAKEUP || crier_control(making, armed) != CRIER_ARMED_ANY)
 		return;
 	token = bpf_ringbuf_reserve(&crier_ring_bulk, 8, 0);
 	if (!token)
 		return;
-	*(volatile __u32 *)&crier_control.armed = CRIER_ARMED_NOT;
+	crier_control(making, armed) = CRIER_ARMED_NOT;
 	bpf_ringbuf_discard(token, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -199,7 +190,7 @@ crier_inline void crier_submit(const struct crier_making *making, void *record)
 
 	crier_count_submitted(making);
 	bpf_ringbuf_submit(record, flags);
-	crier_wake_late(flags);
+	crier_wake_late(making, flags);
 }
 
 /* A record of any length, put together elsewhere. */
@@ -217,7 +208,7 @@ crier_inline void crier_output(const struct crier_making *making, void *record, 
 		return;
 	}
 	crier_count_submitted(making);
-	crier_wake_late(flags);
+	crier_wake_late(making, flags);
 }
 
 #endif

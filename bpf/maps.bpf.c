@@ -10,11 +10,7 @@ const volatile bool crier_primary_is_v2 = false;
 const volatile __u32 crier_primary_hierarchy_id = 0;
 const volatile __u32 crier_page_size = 4096;
 
-struct crier_wire_control crier_control = {
-	.event_mask = 0xffffffff, /* not zero: it must lie in .data, not .bss */
-};
-
-/* Puts the types of all records into the object's BTF; tests/bpf compares them with user space's. */
+/* Puts the types of the wire into the object's BTF; tests/bpf compares them with user space's. */
 struct crier_record_types {
 	struct crier_wire_cgroup_mkdir cgroup_mkdir;
 	struct crier_wire_cgroup_rmdir cgroup_rmdir;
@@ -26,10 +22,11 @@ struct crier_record_types {
 	struct crier_wire_signal signal;
 	struct crier_wire_oom oom;
 	struct crier_wire_seed seed;
+	struct crier_wire_control control;
+	struct crier_wire_cpu cpu;
 };
 
 const struct crier_record_types *crier_record_types_unused = 0;
 
 __u64 crier_first_serial = 0;
-__u32 crier_class_generation = 0;
 __u32 crier_oom_counts_incomplete = 0;

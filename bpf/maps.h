@@ -12,9 +12,6 @@
 #define crier_map extern
 #endif
 
-/* Knobs: .data, mapped by both sides. */
-extern struct crier_wire_control crier_control;
-
 /*
  * css serial number of the first cgroup made while the mkdir program was attached; 0 = none yet. A memory
  * cgroup with a greater one was made under our eyes, so its OOM count is known to have started at 0. .bss
@@ -22,9 +19,6 @@ extern struct crier_wire_control crier_control;
 extern __u64 crier_first_serial;
 /* A memory cgroup's OOM count could not be kept: from now on an unseen one is unknown. .bss */
 extern __u32 crier_oom_counts_incomplete;
-
-/* Raised by user space after each change of the class map: what CPUs remember of it is void then. .bss */
-extern __u32 crier_class_generation;
 
 /* Sizes marked 1 here are set by user space before the load. */
 
@@ -62,12 +56,16 @@ crier_map struct {
 	__type(value, struct crier_wire_budget);
 } crier_budgets SEC(".maps");
 
+/*
+ * Control and CPUs, see wire.h. Not a per-CPU map, not .data: those would be three pages. Mapped, it begins with a page.
+ */
 crier_map struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct crier_wire_cpu);
-} crier_cpus SEC(".maps");
+	__type(value, struct crier_wire_slot);
+} crier_shared SEC(".maps");
 
 /* A process, safe against pid reuse. */
 struct crier_process_key {

@@ -162,7 +162,7 @@ crier_inline int crier_mark_victim(__u64 argument, __u8 hook)
 	victim = crier_oom_victim(argument, context);
 	if (!crier_oom_is_first(victim, (__u32)argument, making.now))
 		return 0;
-	if (!crier_is_wanted(CRIER_WIRE_OOM)) {
+	if (!crier_is_wanted(&making)) {
 		crier_drop_filtered(making.counters, CRIER_CLASS_CRITICAL);
 		return 0;
 	}

@@ -31,7 +31,7 @@ crier_inline int crier_reclaim(const bool direct, struct task_struct *task, __u8
 	struct crier_wire_pressure_hint *record;
 	__u64 memory_cgroup_id;
 
-	if (!crier_begin(&making) || !crier_is_wanted(CRIER_WIRE_PRESSURE_HINT) ||
+	if (!crier_begin(&making) || !crier_is_wanted(&making) ||
 	    (crier_get(direct, task, flags) & PF_KTHREAD))
 		return 0;
 	making.cgroup_id = crier_task_cgroup_id(direct, task);

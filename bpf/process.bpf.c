@@ -12,7 +12,7 @@ crier_inline bool crier_start(const bool direct, struct crier_making *making, st
 {
 	if (!crier_begin(making))
 		return false;
-	if (crier_is_wanted(making->type)) {
+	if (crier_is_wanted(making)) {
 		making->cgroup_id = crier_task_cgroup_id(direct, task);
 		if (crier_class_of(making, making->cgroup_id) != CRIER_CGROUP_HOST)
 			return true;
@@ -25,12 +25,12 @@ crier_inline bool crier_start(const bool direct, struct crier_making *making, st
 
 /* @return new end of the record's tail */
 crier_inline __u32 crier_exec_args(const bool direct, struct crier_exec_scratch *scratch,
-				   struct task_struct *task, __u32 end, struct crier_wire_counters *counters)
+				   struct task_struct *task, __u32 end, const struct crier_making *making)
 {
 	struct mm_struct *mm = crier_get(direct, task, mm);
 	__u64 start = crier_get(direct, mm, arg_start);
 	__u64 length = crier_get(direct, mm, arg_end) - start;
-	__u32 max = crier_control_read(args_max);
+	__u32 max = crier_control(making, args_max);
 
 	if (!max)
 		return end;
@@ -39,13 +39,13 @@ crier_inline __u32 crier_exec_args(const bool direct, struct crier_exec_scratch 
 	if (length > max) {
 		length = max;
 		scratch->record.flags |= CRIER_EXEC_ARGS_CUT;
-		crier_count(&counters->truncated);
+		crier_count(&making->counters->truncated);
 	}
 	/* both masked: the verifier adds the greatest offset and the greatest length */
 	end &= 2047;
 	length &= 4095;
 	if (bpf_probe_read_user((__u8 *)scratch + end, length, (void *)start)) {
-		crier_count(&counters->lookup_missed);
+		crier_count(&making->counters->lookup_missed);
 		return end;
 	}
 	scratch->record.args.offset = length ? (__u16)end : 0;
@@ -109,7 +109,7 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 	scratch->record.args_count = (__u32)crier_get(direct, bprm, argc);
 	scratch->record.args.offset = scratch->record.args.length = 0;
 	end = crier_exec_filename(direct, scratch, bprm, making.counters);
-	end = crier_exec_args(direct, scratch, task, end, making.counters);
+	end = crier_exec_args(direct, scratch, task, end, &making);
 	crier_fill_header(&making, &scratch->record.header, end);
 	crier_output(&making, scratch, end & (CRIER_WIRE_RECORD_MAX - 1));
 	return 0;
@@ -320,8 +320,8 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	if (!crier_begin(&making))
 		return 0;
 	making.cgroup_id = crier_task_cgroup_id(direct, task);
-	is_filtered = !crier_is_wanted(CRIER_WIRE_EXIT) ||
-		      crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST;
+	is_filtered =
+		!crier_is_wanted(&making) || crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST;
 	/* an OOM-killed process of the host belongs to a node.oom */
 	if (is_filtered && !crier_is_oom_victim(direct, task, signal)) {
 		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
@@ -332,7 +332,7 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	is_oom = crier_is_oom_victim(direct, task, signal);
 	if (is_oom)
 		making.ring = CRIER_CLASS_CRITICAL;
-	if (!crier_is_wanted(CRIER_WIRE_EXIT)) {
+	if (!crier_is_wanted(&making)) {
 		crier_drop_filtered(making.counters, making.ring);
 		return 0;
 	}

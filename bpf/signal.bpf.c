@@ -155,8 +155,7 @@ crier_inline int crier_signal(const bool direct, __u32 signal, __u64 info, struc
 	if (signal == SIGKILL && info == SEND_SIG_PRIV)
 		crier_note_doomed(task);
 	/* of the host nothing more is asked: what its handlers would take counts as filtered too */
-	if (!crier_is_wanted(CRIER_WIRE_SIGNAL) ||
-	    crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST) {
+	if (!crier_is_wanted(&making) || crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST) {
 		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
 		return 0;
 	}

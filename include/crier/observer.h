@@ -57,7 +57,8 @@ void crier_observer_rest_bulk(struct crier_observer *observer, bool rest);
 /** See crier_probe_arm. */
 bool crier_observer_arm(struct crier_observer *observer, enum crier_wire_armed how);
 /** The shared knobs; NULL without kernel programs. */
-struct crier_wire_control *crier_observer_control(struct crier_observer *observer);
+const struct crier_wire_control *crier_observer_control(const struct crier_observer *observer);
+void crier_observer_set_control(struct crier_observer *observer, const struct crier_wire_control *control);
 
 /** What became of each event's hooks, kernel programs first, then the fallback's; lives as long as the object. */
 const struct crier_event_report *crier_observer_report(struct crier_observer *observer);

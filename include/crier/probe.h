@@ -148,8 +148,11 @@ void crier_probe_rest_bulk(struct crier_probe *probe, bool rest);
  */
 bool crier_probe_arm(struct crier_probe *probe, enum crier_wire_armed how);
 
-/** The shared knobs, live. Main loop only. */
-struct crier_wire_control *crier_probe_control(struct crier_probe *probe);
+/** The shared knobs as they are. Main loop only. */
+const struct crier_wire_control *crier_probe_control(const struct crier_probe *probe);
+
+/** Turn the knobs, all but `armed`, which it clears: whoever calls is awake. In force from the next event on. */
+void crier_probe_set_control(struct crier_probe *probe, const struct crier_wire_control *control);
 
 /** Class filter. @return 0, -E2BIG when the map is full (the cgroup stays undetermined and passes). */
 int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,

@@ -279,10 +279,10 @@ enum crier_wire_armed {
 /* A ring fills when a quarter of it waits: three quarters are left to the time until user space runs. */
 #define CRIER_WIRE_FILLING_SHARE 4
 
-/* Knobs that user space may turn while the programs run: the BPF object's .data, mapped by both. */
+/* Knobs that user space may turn while the programs run. */
 struct crier_wire_control {
 	__u32 armed;	     /* enum crier_wire_armed; the producer that clears it wakes user space */
-	__u32 event_mask;    /* 1 << enum crier_wire_type: event records wanted at all */
+	__u32 event_mask;    /* 1 << enum crier_wire_type: event records wanted at all; copied to each CPU's slot */
 	__u32 args_max;	     /* bytes of arguments to copy, 0 = none, at most CRIER_WIRE_ARGS_MAX */
 	__u32 bulk_rate;     /* bulk events per cgroup and second, 0 = no budget */
 	__u32 critical_rate; /* critical events per cgroup and second: a ceiling, 0 = none */
@@ -290,7 +290,8 @@ struct crier_wire_control {
 };
 
 /* Counters, one set per CPU, only ever rising. generated = class_filtered + suppressed + reserve_failed +
- * submitted, for event records, per class. Control records are counted apart. */
+ * submitted, for event records, per class; a CPU's own `generated` is without what was filtered, which user space adds.
+ * Control records are counted apart. Recordings hold this struct as it is. */
 struct crier_wire_counters {
 	__u64 generated[CRIER_CLASS_COUNT];
 	__u64 class_filtered[CRIER_CLASS_COUNT]; /* of host cgroups, or a type not wanted */
@@ -305,10 +306,25 @@ struct crier_wire_counters {
 	__u64 budget_map_full; /* no bucket for a cgroup; it passes */
 };
 
-/* Value of the per-CPU map. */
+/* Of one CPU. The first cache line holds all that an event of the host's needs. */
 struct crier_wire_cpu {
 	__u64 last_class; /* the kernel side's own: class of the cgroup last looked up, see bpf/helpers.h */
+	__u32 event_mask; /* the control's */
+	__u32 class_generation; /* raised by user space after each change of the class map: voids last_class */
 	struct crier_wire_counters counters;
+};
+
+/*
+ * What both sides share beside records, in the slots of one map that user space maps too: control, CPUs.
+ * One map, because an event finds nothing of crier's in the caches, and each page that it has to find costs it more than
+ * all of its arithmetic.
+ */
+#define CRIER_SLOT_CONTROL 0 /* struct crier_wire_control */
+#define CRIER_SLOT_CPU	   1 /* the first CPU's struct crier_wire_cpu, the others' after it */
+
+/* Whole cache lines: no CPU writes into another's. */
+struct crier_wire_slot {
+	__u64 words[32];
 };
 
 /* Value of the budget map, one per cgroup. tokens in thousandths of an event, signed. */
@@ -338,6 +354,10 @@ static_assert(sizeof(struct crier_wire_signal) == 168, "signal layout");
 static_assert(sizeof(struct crier_wire_oom_level) == 48, "oom level layout");
 static_assert(sizeof(struct crier_wire_oom) % 8 == 0, "oom layout");
 static_assert(sizeof(struct crier_wire_oom) <= CRIER_WIRE_RECORD_MAX, "oom fits a record");
+static_assert(sizeof(struct crier_wire_control) <= sizeof(struct crier_wire_slot), "control fits a slot");
+static_assert(sizeof(struct crier_wire_cpu) <= sizeof(struct crier_wire_slot), "a CPU fits a slot");
+static_assert(sizeof(struct crier_wire_slot) % 64 == 0, "whole cache lines");
+static_assert(offsetof(struct crier_wire_cpu, counters.suppressed) <= 64, "the first line of a CPU");
 #endif
 
 #endif

@@ -197,6 +197,18 @@ static void set_timer(struct crier_agent *agent, uint64_t at_ns)
 
 /* ---- what wakes it besides the rings ---- */
 
+static void turn_knobs(struct crier_agent *agent, const struct crier_config *config)
+{
+	const struct crier_wire_control *old = crier_observer_control(&agent->observer);
+	struct crier_wire_control control;
+
+	if (!old)
+		return;
+	control = *old;
+	crier_agent_set_control(config, &control);
+	crier_observer_set_control(&agent->observer, &control);
+}
+
 static void read_config_again(struct crier_agent *agent)
 {
 	struct crier_config *next = calloc(1, sizeof(*next));
@@ -218,8 +230,7 @@ static void read_config_again(struct crier_agent *agent)
 
 	crier_agent_feed_text(agent, CRIER_INPUT_CONFIG, json);
 	crier_log_set_level(next->log_level);
-	if (crier_observer_control(&agent->observer))
-		crier_agent_set_control(next, crier_observer_control(&agent->observer));
+	turn_knobs(agent, next);
 	if (agent->cri)
 		crier_cri_reconcile(agent->cri); /* labels are chosen when pods are told */
 	if (agent->reloaded) {

@@ -259,9 +259,15 @@ bool crier_observer_arm(struct crier_observer *observer, enum crier_wire_armed h
 	return !observer->probe || crier_probe_arm(observer->probe, how);
 }
 
-struct crier_wire_control *crier_observer_control(struct crier_observer *observer)
+const struct crier_wire_control *crier_observer_control(const struct crier_observer *observer)
 {
 	return observer->probe ? crier_probe_control(observer->probe) : NULL;
+}
+
+void crier_observer_set_control(struct crier_observer *observer, const struct crier_wire_control *control)
+{
+	if (observer->probe)
+		crier_probe_set_control(observer->probe, control);
 }
 
 const struct crier_event_report *crier_observer_report(struct crier_observer *observer)

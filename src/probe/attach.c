@@ -5,6 +5,7 @@
 #include "crier/base/log.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 /* The errors of attaching, in words that help more than strerror's. */
 static const char *attach_reason(const struct crier_hook *hook, int code)
@@ -152,7 +153,8 @@ void crier_probe_free(struct crier_probe *probe)
 	for (size_t i = 0; i < probe->late_count; i++)
 		bpf_object__close(probe->late[i]);
 	crier_bpf__destroy(probe->skel);
-	free(probe->cpus);
+	if (probe->slots)
+		munmap(probe->slots, probe->slots_size);
 	free(probe->told);
 	free(probe->btf_path);
 	free(probe);

@@ -104,8 +104,10 @@ struct crier_probe {
 	int ring_fds[CRIER_CLASS_COUNT];
 	bool bulk_rests;
 	int cpu_count;
-	struct crier_wire_cpu *cpus;	/* room to read the per-CPU map into */
-	struct crier_probe_blame *told; /* totals already told by blame, sorted by cgroup id */
+	struct crier_wire_slot *slots; /* the shared map, mapped */
+	size_t slots_size;
+	struct crier_wire_control *control; /* in the first slot */
+	struct crier_probe_blame *told;	    /* totals already told by blame, sorted by cgroup id */
 	size_t told_count, told_cap;
 };
 

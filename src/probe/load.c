@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define SEED_PROGRAM "crier_iter_task"
@@ -62,12 +63,13 @@ static int check_options(const struct crier_probe_options *options, struct crier
 }
 
 static int configure(struct crier_bpf *skel, const struct crier_probe_options *options,
-		     const struct crier_btf_facts *facts)
+		     const struct crier_btf_facts *facts, int cpu_count)
 {
 	int r = 0;
 
 	r |= bpf_map__set_max_entries(skel->maps.crier_ring_bulk, options->bulk_bytes);
 	r |= bpf_map__set_max_entries(skel->maps.crier_ring_critical, options->critical_bytes);
+	r |= bpf_map__set_max_entries(skel->maps.crier_shared, CRIER_SLOT_CPU + (uint32_t)cpu_count);
 	r |= bpf_map__set_max_entries(skel->maps.crier_classes, options->class_entries);
 	r |= bpf_map__set_max_entries(skel->maps.crier_budgets,
 				      crier_min(options->class_entries, BUDGET_ENTRIES_MAX));
@@ -77,8 +79,6 @@ static int configure(struct crier_bpf *skel, const struct crier_probe_options *o
 	skel->rodata->crier_primary_is_v2 = options->primary_is_v2;
 	skel->rodata->crier_primary_hierarchy_id = options->primary_hierarchy_id;
 	skel->rodata->crier_page_size = (uint32_t)sysconf(_SC_PAGESIZE);
-	skel->data->crier_control = options->control;
-	skel->data->crier_control.armed = 0;
 	return r;
 }
 
@@ -150,7 +150,7 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 		if (!probe->skel)
 			return crier_err_set(err, -errno, "bpf: the built-in object cannot be opened: %s",
 					     strerror(errno));
-		r = configure(probe->skel, options, &probe->facts);
+		r = configure(probe->skel, options, &probe->facts, probe->cpu_count);
 		if (r)
 			return crier_err_set(err, -EINVAL, "bpf: map sizes are refused by libbpf");
 		select_programs(probe->skel->obj, &probe->choice, -1, probe->has_seed);
@@ -163,6 +163,24 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 			break;
 	}
 	return load_error(r, err);
+}
+
+/* Before any program is attached: the control's first values are in force from the first event on. */
+static int map_slots(struct crier_probe *probe, const struct crier_wire_control *control,
+		     struct crier_err *err)
+{
+	size_t size = (size_t)(CRIER_SLOT_CPU + probe->cpu_count) * sizeof(struct crier_wire_slot);
+	void *slots = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   bpf_map__fd(probe->skel->maps.crier_shared), 0);
+
+	if (slots == MAP_FAILED)
+		return crier_err_set(err, -errno, "bpf: shared map: mmap of %zu bytes: %s", size,
+				     strerror(errno));
+	probe->slots = slots;
+	probe->slots_size = size;
+	probe->control = slots;
+	crier_probe_set_control(probe, control);
+	return 0;
 }
 
 static void find_programs(struct crier_probe *probe, struct bpf_object *obj, int only_event)
@@ -195,6 +213,13 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 		r = probe->btf_path ? 0 : -ENOMEM;
 	}
 	if (r == 0) {
+		probe->cpu_count = libbpf_num_possible_cpus();
+		if (probe->cpu_count <= 0)
+			r = crier_err_set(err, probe->cpu_count ? probe->cpu_count : -ENODATA,
+					  "bpf: the number of possible CPUs is not to be had: %s",
+					  strerror(-probe->cpu_count));
+	}
+	if (r == 0) {
 		crier_words_start();
 		r = crier_btf_read(probe->btf_path, &probe->facts, err);
 	}
@@ -212,12 +237,7 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 	}
 	if (r == 0) {
 		find_programs(probe, probe->skel->obj, -1);
-		probe->cpu_count = libbpf_num_possible_cpus();
-		if (probe->cpu_count > 0)
-			probe->cpus = calloc((size_t)probe->cpu_count, sizeof(*probe->cpus));
-		if (!probe->cpus)
-			r = crier_err_set(err, -ENOMEM, "bpf: no memory for the counters of %d CPUs",
-					  probe->cpu_count);
+		r = map_slots(probe, &options->control, err);
 	}
 	if (r == 0) {
 		probe->ring_fds[CRIER_CLASS_BULK] = bpf_map__fd(probe->skel->maps.crier_ring_bulk);

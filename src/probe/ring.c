@@ -131,7 +131,7 @@ size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_pr
 	struct crier_slice batch[CRIER_PROBE_BATCH];
 
 	/* awake, whoever woke it: a producer that still found it armed would wake it once more for nothing */
-	__atomic_store_n(&probe->skel->data->crier_control.armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
+	__atomic_store_n(&probe->control->armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
 		probe->rings[i].limit = producer_position(&probe->rings[i]);
 	if (probe->bulk_rests)
@@ -163,7 +163,7 @@ void crier_probe_rest_bulk(struct crier_probe *probe, bool rest)
 {
 	probe->bulk_rests = rest;
 	if (rest)
-		__atomic_store_n(&probe->skel->data->crier_control.armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
+		__atomic_store_n(&probe->control->armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
 }
 
 static bool is_filling(const struct crier_ring *ring)
@@ -175,7 +175,7 @@ bool crier_probe_arm(struct crier_probe *probe, enum crier_wire_armed how)
 {
 	const struct crier_ring *bulk = &probe->rings[CRIER_CLASS_BULK];
 	const struct crier_ring *critical = &probe->rings[CRIER_CLASS_CRITICAL];
-	uint32_t *armed = &probe->skel->data->crier_control.armed;
+	uint32_t *armed = &probe->control->armed;
 
 	if (probe->bulk_rests) /* critical records wake without being asked to */
 		return how == CRIER_ARMED_FILLING || crier_ring_is_empty(critical);
@@ -195,7 +195,7 @@ int crier_probe_ring_fd(const struct crier_probe *probe, enum crier_wire_class r
 	return probe->ring_fds[ring];
 }
 
-struct crier_wire_control *crier_probe_control(struct crier_probe *probe)
+const struct crier_wire_control *crier_probe_control(const struct crier_probe *probe)
 {
-	return &probe->skel->data->crier_control;
+	return probe->control;
 }

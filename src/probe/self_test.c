@@ -307,8 +307,8 @@ int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, cri
 			  void *ctx, struct crier_probe_proof ret_proof[CRIER_PROBE_EVENT_COUNT],
 			  struct crier_probe_kept *ret_kept)
 {
-	struct crier_wire_control *control = crier_probe_control(probe);
-	struct crier_wire_control saved = *control;
+	const struct crier_wire_control saved = *crier_probe_control(probe);
+	struct crier_wire_control all = saved;
 	struct crier_probe_proof proof[CRIER_PROBE_EVENT_COUNT] = {0};
 	struct self_test test = {.proof = proof,
 				 .wanted_mask = saved.event_mask,
@@ -319,15 +319,14 @@ int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, cri
 	uint32_t own_class = 0;
 	uint64_t own_cgroup = lift_own_class(probe, &own_class);
 
-	control->event_mask = UINT32_MAX;
-	control->bulk_rate = 0;
+	all.event_mask = UINT32_MAX;
+	all.bulk_rate = 0;
+	crier_probe_set_control(probe, &all);
 	if (counts_as_host())
 		provoke_process(&test);
 	provoke_cgroup(&test, cgroup_dir);
 	collect(probe, &test);
-	control->event_mask = saved.event_mask;
-	control->bulk_rate = saved.bulk_rate;
-	control->armed = 0;
+	crier_probe_set_control(probe, &saved);
 	if (own_cgroup &&
 	    crier_probe_classify(probe, own_cgroup, (enum crier_wire_cgroup_class)own_class) < 0)
 		crier_probe_forget(probe, own_cgroup);

@@ -4,10 +4,24 @@
 
 #include <errno.h>
 
+static struct crier_wire_cpu *cpu_slot(const struct crier_probe *probe, int cpu)
+{
+	return (void *)&probe->slots[CRIER_SLOT_CPU + cpu];
+}
+
+void crier_probe_set_control(struct crier_probe *probe, const struct crier_wire_control *control)
+{
+	*probe->control = *control;
+	probe->control->armed = 0;
+	for (int cpu = 0; cpu < probe->cpu_count; cpu++)
+		__atomic_store_n(&cpu_slot(probe, cpu)->event_mask, control->event_mask, __ATOMIC_RELAXED);
+}
+
 /* After each change of the class map: CPUs remember the last class they looked up. */
 static void void_remembered_classes(struct crier_probe *probe)
 {
-	__atomic_add_fetch(&probe->skel->bss->crier_class_generation, 1, __ATOMIC_SEQ_CST);
+	for (int cpu = 0; cpu < probe->cpu_count; cpu++)
+		__atomic_add_fetch(&cpu_slot(probe, cpu)->class_generation, 1, __ATOMIC_SEQ_CST);
 }
 
 int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,
@@ -81,16 +95,15 @@ int crier_probe_counters(struct crier_probe *probe, struct crier_wire_counters *
 {
 	struct crier_wire_counters sum = {0};
 	uint64_t *to = (uint64_t *)&sum;
-	uint32_t zero = 0;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(probe->skel->maps.crier_cpus), &zero, probe->cpus))
-		return -errno;
 	for (int cpu = 0; cpu < probe->cpu_count; cpu++) {
-		const uint64_t *from = (const uint64_t *)&probe->cpus[cpu].counters;
+		const uint64_t *from = (const uint64_t *)&cpu_slot(probe, cpu)->counters;
 
 		for (size_t i = 0; i < sizeof(sum) / sizeof(*to); i++) /* all of it is u64 */
-			to[i] += from[i];
+			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	}
+	for (int i = 0; i < CRIER_CLASS_COUNT; i++) /* counted once in the kernel */
+		sum.generated[i] += sum.class_filtered[i];
 	*ret_sum = sum;
 	return 0;
 }

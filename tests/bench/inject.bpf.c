@@ -9,7 +9,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define LIVES 16 /* of a run: fork, exec and exit of each */
 
-/* Of all runs; a map of its own, since .data and .bss are crier's. */
+/* Of all runs; a map of its own, since the others are crier's. */
 struct inject_state {
 	__u64 pid;
 	__u64 submitted;

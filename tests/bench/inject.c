@@ -18,10 +18,10 @@
 #define EVENTS_OF_RUN  48 /* LIVES * 3 */
 #define NAME_MAX_BYTES 15 /* of a map, in the kernel */
 
-/* The maps that make it crier's: rings, budgets, counters, and the two of its variables. */
+/* The maps that make it crier's: rings, budgets, classes, control and counters, and its variables. */
 static const char *const shared[] = {
 	"crier_ring_bulk", "crier_ring_critical", "crier_budgets", "crier_classes",
-	"crier_cpus",	   "crier_inits",	  ".data",	   ".bss"};
+	"crier_shared",	   "crier_inits",	  ".bss"};
 
 static void die(const char *what)
 {

@@ -242,6 +242,14 @@ const struct crier_wire_counters *counters_now(void)
 	return &counters;
 }
 
+void set_event_mask(uint32_t mask)
+{
+	struct crier_wire_control control = *crier_probe_control(probe);
+
+	control.event_mask = mask;
+	crier_probe_set_control(probe, &control);
+}
+
 void setup_close(void)
 {
 	const struct crier_wire_counters *c;

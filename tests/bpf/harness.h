@@ -95,6 +95,8 @@ size_t records_count(unsigned type, uint32_t pid, uint64_t cgroup_id);
 /* The first of them, waited for up to two seconds; fails the test if there is none. */
 const struct record *records_need(unsigned type, uint32_t pid, uint64_t cgroup_id);
 const struct crier_wire_counters *counters_now(void);
+/* While the programs run. */
+void set_event_mask(uint32_t mask);
 
 /* cgroups and children */
 

@@ -19,6 +19,7 @@ struct {
 	struct crier_wire_control control;
 	struct crier_wire_counters counters;
 	struct crier_wire_cpu cpu;
+	struct crier_wire_slot slot;
 	struct crier_wire_budget budget;
 	struct crier_wire_seed seed;
 } crier_layout;

@@ -196,7 +196,7 @@ static int sleep_until_woken(bool armed, const struct box *box)
 		while (!crier_probe_arm(probe, CRIER_ARMED_ANY));
 	} else {
 		records_drain();
-		crier_probe_control(probe)->armed = 0;
+		crier_probe_set_control(probe, crier_probe_control(probe)); /* disarms */
 	}
 	fd = open_epoll(CRIER_CLASS_BULK);
 	start = now_ns();
@@ -263,7 +263,7 @@ static void critical_always_wakes(void)
 
 	setup_open(&(struct setup){.is_quiet = true});
 	records_drain();
-	crier_probe_control(probe)->armed = 0;
+	crier_probe_set_control(probe, crier_probe_control(probe)); /* disarms */
 	fd = open_epoll(CRIER_CLASS_CRITICAL);
 	box_make(NULL, "wakes");
 	CHECK_EQ(wait_epoll(fd, 1000), 1);

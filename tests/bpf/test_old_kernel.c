@@ -54,9 +54,24 @@ static int count_exit(void *ctx, void *bytes, size_t len)
 	return 0;
 }
 
+/* Every event is wanted. */
+static void fill_slots(const struct crier_bpf *skel, uint32_t cpus)
+{
+	const struct crier_wire_cpu cpu = {.event_mask = UINT32_MAX};
+	struct crier_wire_slot slot = {0};
+
+	memcpy(&slot, &cpu, sizeof(cpu));
+	for (uint32_t i = 0; i < cpus; i++) {
+		uint32_t key = CRIER_SLOT_CPU + i;
+
+		CHECK_EQ(bpf_map_update_elem(bpf_map__fd(skel->maps.crier_shared), &key, &slot, BPF_ANY), 0);
+	}
+}
+
 static void check_live_count(const char *program_name)
 {
 	struct crier_bpf *skel = crier_bpf__open();
+	int cpus = libbpf_num_possible_cpus();
 	struct exits exits = {0};
 	struct bpf_program *program;
 	struct ring_buffer *ring;
@@ -66,13 +81,16 @@ static void check_live_count(const char *program_name)
 	if (!has_v2())
 		test_skip("no v2 hierarchy is mounted here");
 	CHECK(skel, "open");
+	CHECK(cpus > 0, "%d CPUs", cpus);
 	libbpf_set_print(NULL);
 	bpf_map__set_max_entries(skel->maps.crier_ring_bulk, 1 << 20);
+	bpf_map__set_max_entries(skel->maps.crier_shared, CRIER_SLOT_CPU + (uint32_t)cpus);
 	skel->rodata->crier_primary_is_v2 = true;
 	skel->rodata->crier_exit_has_group_dead = false;
 	bpf_object__for_each_program (program, skel->obj)
 		bpf_program__set_autoload(program, strcmp(bpf_program__name(program), program_name) == 0);
 	CHECK(crier_bpf__load(skel) == 0, "load");
+	fill_slots(skel, (uint32_t)cpus);
 	link = bpf_program__attach(bpf_object__find_program_by_name(skel->obj, program_name));
 	CHECK(link, "attach");
 	box = box_make(NULL, "live");

@@ -347,7 +347,7 @@ static void check_self_test(const struct setup *setup, const char *cgroup_dir)
 	unsigned forks = 0;
 
 	setup_open(setup);
-	crier_probe_control(probe)->event_mask = ~(1u << CRIER_WIRE_FORK);
+	set_event_mask(~(1u << CRIER_WIRE_FORK));
 	CHECK_EQ(crier_probe_self_test(probe, cgroup_dir, ignore_record, &forks, proof, &kept), 0);
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(events); i++) {
 		CHECK(proof[events[i]].tried, "%s was not tried", crier_probe_event_name(events[i]));
@@ -373,7 +373,7 @@ static void self_test_of_the_host(void)
 
 	check_self_test(&(struct setup){.is_quiet = true}, box->unified);
 	before = counters_now()->class_filtered[CRIER_CLASS_BULK];
-	crier_probe_control(probe)->event_mask = UINT32_MAX;
+	set_event_mask(UINT32_MAX);
 	records_clear();
 	child_run(NULL, body_exit, NULL, NULL);
 	records_drain();

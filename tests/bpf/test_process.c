@@ -55,14 +55,15 @@ static unsigned long long start_ticks(pid_t pid)
 
 static void check_exec(const struct setup *setup)
 {
+	struct setup with_args = *setup;
 	char *argv[] = {(char[]){"/bin/sleep"}, (char[]){"0"}, (char[]){"0.02"}, NULL};
 	unsigned long long ticks;
 	const struct record *record;
 	struct child child;
 	struct box *box;
 
-	setup_open(setup);
-	crier_probe_control(probe)->args_max = 256;
+	with_args.control.args_max = 256;
+	setup_open(&with_args);
 	box = box_make(NULL, "exec");
 	child = child_start(box, body_exec, argv);
 	ticks = start_ticks(child.pid);
