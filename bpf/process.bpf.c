@@ -78,11 +78,65 @@ crier_inline __u32 crier_exec_filename(const bool direct, struct crier_exec_scra
 	return sizeof(scratch->record) + ((length + 7) & ~7u);
 }
 
+/*
+ * An exec of a path that is not long, no arguments asked for, not of an init: put together on the stack, which is in the
+ * caches as no map's memory is.
+ */
+#define CRIER_EXEC_PATH_SHORT 128 /* with the NUL; the BPF stack has 512 bytes for all */
+
+struct crier_exec_short {
+	struct crier_wire_exec record;
+	__u8 path[CRIER_EXEC_PATH_SHORT];
+	__u64 pad; /* as far as the verifier of 5.10 thinks a path may go */
+};
+
+/* @return false: it does not fit, nothing is told */
+crier_inline bool crier_exec_tell_short(const bool direct, struct crier_making *making,
+					struct crier_exec_short *made, struct linux_binprm *bprm)
+{
+	__u32 length, end;
+	long size;
+
+	if (making->ring != CRIER_CLASS_BULK || crier_control(making, args_max))
+		return false;
+	__builtin_memset(made->path, 0, sizeof(made->path));
+	made->pad = 0;
+	size = bpf_probe_read_kernel_str(made->path, CRIER_EXEC_PATH_SHORT,
+					 crier_get(direct, bprm, filename));
+	if (size < 1 || size == CRIER_EXEC_PATH_SHORT)
+		return false;
+	length = (__u32)(size - 1) & (CRIER_EXEC_PATH_SHORT - 1);
+	crier_keep_bounds(length);
+	made->record.filename.offset = length ? sizeof(made->record) : 0;
+	made->record.filename.length = (__u16)length;
+	end = sizeof(made->record) + ((length + 7) & ~7u);
+	crier_fill_header(making, &made->record.header, end);
+	crier_output(making, made, end);
+	return true;
+}
+
+crier_inline void crier_exec_tell_long(const bool direct, struct crier_making *making,
+				       const struct crier_exec_short *made, struct task_struct *task,
+				       struct linux_binprm *bprm)
+{
+	struct crier_exec_scratch *scratch;
+	__u32 zero = 0, end;
+
+	scratch = bpf_map_lookup_elem(&crier_scratch, &zero);
+	if (!scratch) /* never; the verifier wants it asked */
+		return;
+	scratch->record = made->record;
+	end = crier_exec_filename(direct, scratch, bprm, making->counters);
+	end = crier_exec_args(direct, scratch, task, end, making);
+	crier_fill_header(making, &scratch->record.header, end);
+	crier_output(making, scratch, end & (CRIER_WIRE_RECORD_MAX - 1));
+}
+
 crier_inline int crier_exec(const bool direct, struct task_struct *task, struct linux_binprm *bprm, __u8 hook)
 {
 	struct crier_making making = {.type = CRIER_WIRE_EXEC, .ring = CRIER_CLASS_BULK, .hook = hook};
-	struct crier_exec_scratch *scratch;
-	__u32 zero = 0, end, init = 0, pid, vpid;
+	struct crier_exec_short made;
+	__u32 init = 0, pid, vpid;
 	struct crier_who who;
 	bool is_ns_init;
 
@@ -101,17 +155,14 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 		making.ring = CRIER_CLASS_CRITICAL;
 	if (!crier_admit(&making))
 		return 0;
-	scratch = bpf_map_lookup_elem(&crier_scratch, &zero);
-	if (!scratch)
-		return 0;
-	crier_fill_who(direct, &scratch->record.task, &who, pid, vpid, making.cgroup_id, init);
-	scratch->record.flags = 0;
-	scratch->record.args_count = (__u32)crier_get(direct, bprm, argc);
-	scratch->record.args.offset = scratch->record.args.length = 0;
-	end = crier_exec_filename(direct, scratch, bprm, making.counters);
-	end = crier_exec_args(direct, scratch, task, end, &making);
-	crier_fill_header(&making, &scratch->record.header, end);
-	crier_output(&making, scratch, end & (CRIER_WIRE_RECORD_MAX - 1));
+	__builtin_memset(&made.record.header, 0, sizeof(made.record.header));
+	crier_fill_who(direct, &made.record.task, &who, pid, vpid, making.cgroup_id, init);
+	made.record.flags = 0;
+	made.record.args_count = (__u32)crier_get(direct, bprm, argc);
+	made.record.filename.offset = made.record.filename.length = 0;
+	made.record.args.offset = made.record.args.length = 0;
+	if (!crier_exec_tell_short(direct, &making, &made, bprm))
+		crier_exec_tell_long(direct, &making, &made, task, bprm);
 	return 0;
 }
 

@@ -150,6 +150,33 @@ static void exec_without_args(void)
 	CHECK(!memmem(record->bytes, record->header->length, "secret", 6), "arguments were not asked for");
 }
 
+/* On both sides of the length from which on a record is put together elsewhere (CRIER_EXEC_PATH_SHORT). */
+static void exec_paths_of_any_length(void)
+{
+	struct box *box;
+
+	setup_open(&(struct setup){0});
+	box = box_make(NULL, "paths");
+	for (size_t length = 120; length <= 136; length++) {
+		char path[160] = "/bin/true";
+		char *argv[] = {path, NULL};
+		const struct record *record;
+		struct child child;
+		size_t end = sizeof(struct crier_wire_exec) + length;
+
+		memset(path, '/', length - 9);
+		memcpy(path + length - 9, "/bin/true", 10);
+		CHECK_EQ(child_run(box, body_exec, argv, &child), 0);
+		record = records_need(CRIER_WIRE_EXEC, (uint32_t)child.pid, box->id);
+		check_text(record, record->exec->filename, path, length);
+		CHECK_EQ(record->exec->flags, 0);
+		CHECK_EQ(record->header->length, (end + 7) & ~(size_t)7);
+		for (size_t i = end; i < record->header->length; i++)
+			CHECK_EQ(record->bytes[i], 0);
+	}
+	CHECK_EQ(counters_now()->lookup_missed, 0);
+}
+
 /* fork */
 
 static void *thread_nothing(void *arg)
@@ -478,6 +505,7 @@ const struct test_case process_tests[] = {
 	{"exec_values_raw_tp", exec_values_raw_tp, true},
 	{"exec_long_texts", exec_long_texts, true},
 	{"exec_without_args", exec_without_args, true},
+	{"exec_paths_of_any_length", exec_paths_of_any_length, true},
 	{"fork_not_thread", fork_not_thread, true},
 	{"fork_not_thread_raw_tp", fork_not_thread_raw_tp, true},
 	{"exit_codes", exit_codes, true},
