@@ -68,8 +68,15 @@ crier_inline bool crier_is_wanted(const struct crier_making *making)
 
 crier_inline bool crier_is_known_init(const bool direct, struct task_struct *leader, __u32 pid)
 {
-	__u64 *start = bpf_map_lookup_elem(&crier_inits, &pid);
+	__u32 slot = CRIER_SLOT_INITS + CRIER_INIT_WORD(pid) / CRIER_SLOT_WORDS;
+	struct crier_wire_slot *bits = bpf_map_lookup_elem(&crier_shared, &slot);
+	__u64 *start;
 
+	/* few are inits, and a hash look-up on cold caches costs 100 ns and more */
+	if (!bits ||
+	    !(*(volatile __u64 *)&bits->words[CRIER_INIT_WORD(pid) % CRIER_SLOT_WORDS] & CRIER_INIT_BIT(pid)))
+		return false;
+	start = bpf_map_lookup_elem(&crier_inits, &pid);
 	return start && (*start == 0 || *start == crier_get(direct, leader, start_boottime));
 }
 

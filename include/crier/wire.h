@@ -315,17 +315,28 @@ struct crier_wire_cpu {
 };
 
 /*
- * What both sides share beside records, in the slots of one map that user space maps too: control, CPUs.
+ * What both sides share beside records, in the slots of one map that user space maps too: control, inits, CPUs.
  * One map, because an event finds nothing of crier's in the caches, and each page that it has to find costs it more than
  * all of its arithmetic.
  */
 #define CRIER_SLOT_CONTROL 0 /* struct crier_wire_control */
-#define CRIER_SLOT_CPU	   1 /* the first CPU's struct crier_wire_cpu, the others' after it */
+#define CRIER_SLOT_INITS   1 /* bits, see below */
+#define CRIER_SLOT_CPU	   3 /* the first CPU's struct crier_wire_cpu, the others' after it */
 
 /* Whole cache lines: no CPU writes into another's. */
+#define CRIER_SLOT_WORDS 32
+
 struct crier_wire_slot {
-	__u64 words[32];
+	__u64 words[CRIER_SLOT_WORDS];
 };
+
+/*
+ * A bit for each pid in the map of container inits, by the pid's last bits: where it is 0, no look-up is needed. Set by user
+ * space before the pid is in the map, cleared after it is not.
+ */
+#define CRIER_INIT_WORDS     ((CRIER_SLOT_CPU - CRIER_SLOT_INITS) * CRIER_SLOT_WORDS)
+#define CRIER_INIT_WORD(pid) ((__u32)(pid) / 64 % CRIER_INIT_WORDS)
+#define CRIER_INIT_BIT(pid)  (1ULL << ((__u32)(pid) % 64))
 
 /* Value of the budget map, one per cgroup. tokens in thousandths of an event, signed. */
 struct crier_wire_budget {

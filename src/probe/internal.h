@@ -107,6 +107,7 @@ struct crier_probe {
 	struct crier_wire_slot *slots; /* the shared map, mapped */
 	size_t slots_size;
 	struct crier_wire_control *control; /* in the first slot */
+	unsigned inits_removed;		    /* since the bits of inits were last made anew */
 	struct crier_probe_blame *told;	    /* totals already told by blame, sorted by cgroup id */
 	size_t told_count, told_cap;
 };

@@ -73,8 +73,33 @@ int crier_probe_forget(struct crier_probe *probe, uint64_t cgroup_id)
 	return 0;
 }
 
+/* The bits of inits: a bit stands for several pids, so they are made anew from the map, and not for each removal. */
+#define INITS_REMOVED_MAX 64
+
+static __u64 *init_words(const struct crier_probe *probe)
+{
+	return probe->slots[CRIER_SLOT_INITS].words;
+}
+
+static void remake_init_words(struct crier_probe *probe)
+{
+	int fd = bpf_map__fd(probe->skel->maps.crier_inits);
+	/* the walk begins again where the kernel's side removes the pid it stands at */
+	uint32_t left = 2 * bpf_map__max_entries(probe->skel->maps.crier_inits);
+	__u64 words[CRIER_INIT_WORDS] = {0};
+	uint32_t pid, *last = NULL;
+
+	for (; left && bpf_map_get_next_key(fd, last, &pid) == 0; left--, last = &pid)
+		words[CRIER_INIT_WORD(pid)] |= CRIER_INIT_BIT(pid);
+	if (!left || errno != ENOENT)
+		return; /* not all seen: the old bits are good, if too many */
+	for (size_t i = 0; i < CRIER_INIT_WORDS; i++)
+		__atomic_store_n(&init_words(probe)[i], words[i], __ATOMIC_RELAXED);
+}
+
 int crier_probe_init_add(struct crier_probe *probe, uint32_t pid, uint64_t start_ns)
 {
+	__atomic_or_fetch(&init_words(probe)[CRIER_INIT_WORD(pid)], CRIER_INIT_BIT(pid), __ATOMIC_SEQ_CST);
 	if (bpf_map_update_elem(bpf_map__fd(probe->skel->maps.crier_inits), &pid, &start_ns, BPF_ANY) == 0)
 		return 0;
 	return -errno;
@@ -85,6 +110,10 @@ int crier_probe_init_remove(struct crier_probe *probe, uint32_t pid, uint64_t st
 	int fd = bpf_map__fd(probe->skel->maps.crier_inits);
 	uint64_t found;
 
+	if (++probe->inits_removed >= INITS_REMOVED_MAX) {
+		probe->inits_removed = 0;
+		remake_init_words(probe);
+	}
 	/* only this thread adds, so it cannot become another's between the two calls */
 	if (bpf_map_lookup_elem(fd, &pid, &found) < 0 || (start_ns && found && found != start_ns))
 		return 0; /* the exit program removed it, or the pid is another init's by now */

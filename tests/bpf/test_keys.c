@@ -2,6 +2,8 @@
 /* Keys of processes: what a seed says is what the records say later, and a pid that comes back is another process. */
 #include "harness.h"
 
+#include "../../src/probe/internal.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -139,10 +141,38 @@ static void removal_needs_the_right_start(void)
 	CHECK_EQ(exit_of(pid, 0)->task.flags & CRIER_TASK_KNOWN_INIT, CRIER_TASK_KNOWN_INIT);
 }
 
+static bool has_init_bit(uint32_t pid)
+{
+	return probe->slots[CRIER_SLOT_INITS].words[CRIER_INIT_WORD(pid)] & CRIER_INIT_BIT(pid);
+}
+
+/* Others come and go until the bits are made anew: those that are left are known as before, those that went cost nothing. */
+static void inits_outlive_others(void)
+{
+	struct child child;
+
+	setup_open(&(struct setup){0});
+	child = child_start(NULL, body_exit, NULL);
+	uint32_t pid = (uint32_t)child.pid, first = pid + 1;
+
+	CHECK_EQ(crier_probe_init_add(probe, pid, 0), 0);
+	for (uint32_t other = first; other < first + 200; other++) {
+		CHECK_EQ(crier_probe_init_add(probe, other, 1), 0);
+		CHECK(has_init_bit(other), "the bit of pid %u is not set", other);
+		CHECK_EQ(crier_probe_init_remove(probe, other, 1), 0);
+		CHECK(has_init_bit(pid), "after %u removals the bit is gone", other - first + 1);
+	}
+	CHECK(!has_init_bit(first), "the bit of a pid that was removed stays for good");
+	child_go(&child);
+	child_wait(&child);
+	CHECK_EQ(exit_of(pid, 0)->task.flags & CRIER_TASK_KNOWN_INIT, CRIER_TASK_KNOWN_INIT);
+}
+
 const struct test_case keys_tests[] = {
 	{"keys_seed_is_the_exits", seed_key_is_the_exits_key, true},
 	{"keys_seed_of_a_namespace_init", seed_key_of_a_namespace_init, true},
 	{"keys_next_owner_of_an_inits_pid", next_owner_of_an_inits_pid, true},
+	{"keys_inits_outlive_others", inits_outlive_others, true},
 	{"keys_removal_needs_the_right_start", removal_needs_the_right_start, true},
 	{0},
 };
