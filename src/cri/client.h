@@ -91,6 +91,8 @@ struct crier_cri_stream {
 	const char *closing; /* static: why crier ended it; NULL = it goes on, or the runtime ended it */
 	uint64_t opened_ns, opened_unix_ns;
 	uint64_t open_at_ns, backoff_ns; /* NEVER: not to be opened */
+	uint64_t
+		believed_at_ns; /* when it counts as open unless it is refused till then; NEVER: told, or no list yet */
 	uint32_t life_ms;
 	uint64_t events;  /* read from it */
 	uint64_t skipped; /* not delivered since the last LIST_END */

@@ -28,7 +28,8 @@
 #define GOOD_NS                                                                                              \
 	60000000000ull /* one that lasted so long was good: the next break starts from the shortest pause */
 #define AT_ONCE_NS     10000000000ull /* ended so soon, without an event and without an error: not offered */
-#define STALE_SLACK_NS 1000000000ull  /* between the runtime's reading of the clock and ours */
+#define REFUSAL_NS     500000000ull /* a refusal may come after the list's answer: seen 125 ms on a busy node */
+#define STALE_SLACK_NS 1000000000ull /* between the runtime's reading of the clock and ours */
 #define LIFE_MAX_MS    3600000u
 
 static const char disconnected[] = "the connection is given up";
@@ -157,6 +158,7 @@ static void open_call(struct crier_cri *cri)
 	stream->status = GRPC_STATUS_UNKNOWN;
 	stream->closing = NULL;
 	stream->events = 0;
+	stream->believed_at_ns = CRIER_CRI_NEVER;
 	stream->opened_ns = crier_cri_now_ns();
 	stream->opened_unix_ns = unix_ns();
 	if (!begin(stream))
@@ -215,6 +217,10 @@ void crier_cri_stream_step(struct crier_cri *cri)
 {
 	struct crier_cri_stream *stream = &cri->stream;
 
+	if (stream->call && !stream->closing && crier_cri_now_ns() >= stream->believed_at_ns) {
+		stream->believed_at_ns = CRIER_CRI_NEVER;
+		tell(cri, CRIER_STREAM_OPEN, CRIER_SLICE_NONE);
+	}
 	if (!can_open(cri) || crier_cri_now_ns() < stream->open_at_ns)
 		return;
 	stream->open_at_ns = CRIER_CRI_NEVER;
@@ -227,14 +233,21 @@ void crier_cri_stream_step(struct crier_cri *cri)
 
 uint64_t crier_cri_stream_due(const struct crier_cri *cri)
 {
+	if (cri->stream.call && !cri->stream.closing)
+		return cri->stream.believed_at_ns;
 	return can_open(cri) ? cri->stream.open_at_ns : CRIER_CRI_NEVER;
 }
 
-/* A stream has no answer that says it is open; that it was not refused while a list asked for after it was answered does. */
+/*
+ * A stream has no answer that says it is open; that it was not refused while a list asked for after it was answered, and a moment
+ * longer, does.
+ */
 void crier_cri_stream_listed(struct crier_cri *cri)
 {
-	if (cri->stream.call && !cri->stream.closing)
-		tell(cri, CRIER_STREAM_OPEN, CRIER_SLICE_NONE);
+	struct crier_cri_stream *stream = &cri->stream;
+
+	if (stream->call && stream->told != CRIER_STREAM_OPEN && stream->believed_at_ns == CRIER_CRI_NEVER)
+		stream->believed_at_ns = crier_cri_now_ns() + REFUSAL_NS;
 }
 
 static bool is_refused(const struct crier_cri_stream *stream, uint64_t lasted_ns)

@@ -81,6 +81,18 @@ def test_not_offered_is_remembered_for_this_version(env: Env) -> None:
             assert asked == (0 if repeated else 1), f"version {number}: asked {asked} times"
 
 
+def test_a_late_refusal_is_no_open_stream(env: Env) -> None:
+    """A busy containerd 1.6 answers the list first."""
+    path = env.folder() / "s"
+    with Fake(path, events=True) as fake, Driver(path, stream=1) as driver:
+        fake.wait_subscribed()
+        driver.wait_type("list_end")
+        fake.break_streams(grpc.StatusCode.UNIMPLEMENTED)
+        told(driver, "not_offered")
+        states = [message["stream"] for message in driver.messages if message["type"] == "runtime"]
+        assert "open" not in states, f"{states}"
+
+
 def test_ended_at_once_is_not_offered(env: Env) -> None:
     """CRI-O without enable_pod_events answers so."""
     path = env.folder() / "s"
