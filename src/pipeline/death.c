@@ -43,6 +43,15 @@ static void better_word(struct crier_pipeline *p, struct crier_life *life, const
 		crier_death_finish(p, life);
 }
 
+/*
+ * Without kernel programs an empty cgroup may be seen before the kernel has logged the kill that emptied it: it signals its
+ * victim first, and a console that is a serial line takes its time (tried).
+ */
+static bool is_before_log(const struct crier_pipeline *p, const struct crier_life *life)
+{
+	return p->exec_unseen && !life->death.by_init && !life->init_oom;
+}
+
 void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death)
 {
 	struct crier_container *container = life->container;
@@ -58,15 +67,20 @@ void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const 
 	if (!death->from_runtime) /* else its start may still be in the ring */
 		container->phase = CRIER_PHASE_CONTAINER_ENDING;
 	crier_watch_end(p, life);
-	if (!p->cri_enabled || !p->cri_up || (runtime_has_answered(container) && !death->from_runtime) ||
-	    (!death->from_runtime && crier_life_is_silent(p, exit_wait_ns(p)))) {
+	bool has_all = !p->cri_enabled || !p->cri_up ||
+		       (runtime_has_answered(container) && !death->from_runtime) ||
+		       (!death->from_runtime && crier_life_is_silent(p, exit_wait_ns(p)));
+
+	if (has_all && !is_before_log(p, life)) {
 		crier_death_finish(p, life);
 		return;
 	}
-	life->dying_until_ns = p->now_ns + exit_wait_ns(p);
+	life->dying_since_ns = p->now_ns;
+	life->dying_until_ns = p->now_ns + (has_all ? p->config->exit_wait_ms * MS_NS : exit_wait_ns(p));
 	crier_list_append(&p->dying, &life->dying);
 	life->asks = 0;
-	life->next_ask_ns = runtime_has_answered(container) ? 0 : p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
+	life->next_ask_ns =
+		has_all || runtime_has_answered(container) ? 0 : p->now_ns + 2 * ASK_BACKOFF_FIRST_NS;
 	crier_life_schedule(p, life);
 }
 
@@ -85,11 +99,9 @@ void crier_death_undo(struct crier_pipeline *p, struct crier_life *life)
 
 void crier_death_due(struct crier_pipeline *p, struct crier_life *life)
 {
-	uint64_t since_ns = life->dying_until_ns - exit_wait_ns(p);
-
 	/* nobody saw its init end, and the runtime says, after the cgroup was found empty, that it runs */
 	if (!life->death.by_init && !life->death.from_runtime && life->cgroup && !life->cgroup->removed_ns &&
-	    life->answered_ns > since_ns && life->container->cri_state == CRIER_STATE_RUNNING)
+	    life->answered_ns > life->dying_since_ns && life->container->cri_state == CRIER_STATE_RUNNING)
 		crier_death_undo(p, life);
 	else
 		crier_death_finish(p, life);

@@ -115,8 +115,8 @@ struct crier_life {
 
 	struct crier_stop_seen stop;
 	struct crier_death death;
-	uint64_t dying_until_ns; /* 0 = not dying */
-	struct crier_list dying; /* linked while dying */
+	uint64_t dying_since_ns, dying_until_ns; /* until 0 = not dying */
+	struct crier_list dying;		 /* linked while dying */
 
 	struct crier_watched *watched; /* owned; NULL: neither has a limit, or nobody has looked yet */
 	uint64_t pressure_next_ns;     /* re-sample while under pressure */

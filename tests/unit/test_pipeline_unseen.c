@@ -366,6 +366,25 @@ static void without_a_runtime_init_is_known_by_its_bundle(void **state)
 	node_free(node);
 }
 
+/* The kernel signals its victim before it logs the kill: the cgroup is seen empty first. */
+static void an_end_waits_for_the_log(void **state)
+{
+	struct node *node = unseen_node(READY_NO_EXEC, false);
+	struct crier_wire_oom oom = logged_oom(CG_A);
+
+	(void)state;
+	node_file(node, "/run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID_A "/init.pid", "31874");
+	feed_mkdir(node, CG_A, CG_POD, ID_A);
+	feed_populated(node, CG_A, 1);
+	feed_populated(node, CG_A, 0);
+	run_until(node, node->now_ns + 100 * MS);
+	assert_int_equal(count_of(node, "container.exited"), 0);
+	feed_logged(node, CG_A, &oom);
+	run_until(node, node->now_ns + 500 * MS);
+	assert_string_equal(text_at(line_of(node, "container.exited", 0), "data.cause"), "oom");
+	node_free(node);
+}
+
 /* With eyes on executions nothing of this happens. */
 static void with_kernel_programs_the_runtime_starts_nothing(void **state)
 {
@@ -397,6 +416,7 @@ int main(void)
 		cmocka_unit_test(counted_kills_have_no_victim),
 		cmocka_unit_test(a_blind_node_lives_by_the_list),
 		cmocka_unit_test(without_a_runtime_init_is_known_by_its_bundle),
+		cmocka_unit_test(an_end_waits_for_the_log),
 		cmocka_unit_test(with_kernel_programs_the_runtime_starts_nothing),
 	};
 
