@@ -212,7 +212,7 @@ static bool tidy_one(void *ctx, struct crier_container *container)
 	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	if (life)
+	if (life && !life->dying_until_ns) /* its end, still to be told, belongs to one of them */
 		(void)crier_incidents_forget(&life->incidents, p->now_ns);
 	if (!p->cri_up && life && life->exited_told && !life->cgroup && !life->removed_told &&
 	    !crier_index_is_tombstone(container) &&

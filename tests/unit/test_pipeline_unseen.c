@@ -385,6 +385,29 @@ static void an_end_waits_for_the_log(void **state)
 	node_free(node);
 }
 
+/* The runtime may be waited for longer than an incident's windows are. */
+static void an_end_long_waited_for_joins_its_kill(void **state)
+{
+	struct crier_wire_oom oom = logged_oom(CG_A);
+
+	(void)state;
+	for (unsigned second = 0; second < 10; second++) { /* whenever it is that incidents are tidied up */
+		struct node *each = unseen_node(READY_NO_EXEC, true);
+
+		run_until(each, each->now_ns + second * S + 500 * MS);
+		feed_mkdir(each, CG_A, CG_POD, ID_A);
+		mail_state(each, ID_A, CRIER_STATE_RUNNING, each->now_ns, PID);
+		feed_populated(each, CG_A, 1);
+		feed_logged(each, CG_A, &oom);
+		run_until(each, each->now_ns + S);
+		feed_populated(each, CG_A, 0);
+		run_until(each, each->now_ns + 5 * S);
+		assert_string_equal(text_at(line_of(each, "container.exited", 0), "correlation.incident_id"),
+				    text_at(line_of(each, "container.oom", 0), "correlation.incident_id"));
+		node_free(each);
+	}
+}
+
 /* With eyes on executions nothing of this happens. */
 static void with_kernel_programs_the_runtime_starts_nothing(void **state)
 {
@@ -417,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_blind_node_lives_by_the_list),
 		cmocka_unit_test(without_a_runtime_init_is_known_by_its_bundle),
 		cmocka_unit_test(an_end_waits_for_the_log),
+		cmocka_unit_test(an_end_long_waited_for_joins_its_kill),
 		cmocka_unit_test(with_kernel_programs_the_runtime_starts_nothing),
 	};
 
