@@ -256,6 +256,32 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* For kernels whose tasks cannot be walked: by name in the primary hierarchy, which is mounted at `root`. @return 0 = not known */
+static uint64_t own_cgroup_by_name(const struct crier_probe *probe, const char *root)
+{
+	_cleanup_close_ int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	char text[8192], path[8192];
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	char *rest = text, *line;
+	struct stat st;
+
+	if (len < 0 || !root)
+		return 0;
+	text[len] = '\0';
+	while ((line = strsep(&rest, "\n"))) { /* "4:memory:/path", and "0::/path" for version 2 */
+		char *names = strchr(line, ':'), *name = names ? strchr(names + 1, ':') : NULL;
+		bool is_primary = name && (probe->skel->rodata->crier_primary_is_v2
+						   ? name == names + 1
+						   : strncmp(names, ":memory:", strlen(":memory:")) == 0);
+
+		if (is_primary &&
+		    (size_t)snprintf(path, sizeof(path), "%s%s", root, name + 1) < sizeof(path) &&
+		    stat(path, &st) == 0)
+			return st.st_ino;
+	}
+	return 0;
+}
+
 static void take_own_cgroup(void *ctx, const struct crier_wire_seed *seed)
 {
 	/* the iterator shows the reader's namespace and those below, its own number is the highest one's */
@@ -269,7 +295,7 @@ static void take_own_cgroup(void *ctx, const struct crier_wire_seed *seed)
  * The child runs in crier's own cgroup, which may be classified as the host's already and so be filtered. Lift that for the
  * time of the test. @return the cgroup to classify again, 0 = none
  */
-static uint64_t lift_own_class(struct crier_probe *probe, uint32_t *ret_class)
+static uint64_t lift_own_class(struct crier_probe *probe, const char *root, uint32_t *ret_class)
 {
 	int fd = bpf_map__fd(probe->skel->maps.crier_classes);
 	uint64_t cgroup_id = 0;
@@ -279,6 +305,8 @@ static uint64_t lift_own_class(struct crier_probe *probe, uint32_t *ret_class)
 		return 0;
 	cgroup_id = 0;
 	if (crier_probe_seed(probe, take_own_cgroup, &cgroup_id) < 0 || cgroup_id == 0)
+		cgroup_id = own_cgroup_by_name(probe, root);
+	if (cgroup_id == 0)
 		return 0;
 	if (bpf_map_lookup_elem(fd, &cgroup_id, ret_class) < 0)
 		return 0;
@@ -317,7 +345,7 @@ int crier_probe_self_test(struct crier_probe *probe, const char *cgroup_dir, cri
 				 .own_namespace = has_own_pid_namespace(),
 				 .own_start_ticks = own_start_ticks()};
 	uint32_t own_class = 0;
-	uint64_t own_cgroup = lift_own_class(probe, &own_class);
+	uint64_t own_cgroup = lift_own_class(probe, cgroup_dir, &own_class);
 
 	all.event_mask = UINT32_MAX;
 	all.bulk_rate = 0;

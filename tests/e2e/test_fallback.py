@@ -332,6 +332,7 @@ def test_no_type_information(env: Env) -> None:
     file.write_bytes(open("/sys/kernel/btf/vmlinux", "rb").read())
     agent = limited(env, hide, "--btf", str(file))
     assert hooks(agent)["oom"] == "raw_tp:mark_victim", f"{hooks(agent)}"
+    assert not any("did not fire" in what for what in missing(agent)), f"{missing(agent)}"
     container, oom = kill_one(env, agent, "typed")
     same(oom, process__pid=container.pid, probe__hook="raw_tp:mark_victim")
     env.finish(agent)
