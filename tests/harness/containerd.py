@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from harness import image, proc
 
+CNI_PLUGINS = Path("/usr/lib/cni")
 NAMESPACE = "k8s.io"
 SHIM_SOCKETS = Path("/run/containerd/s")
 CAP_SYS_RESOURCE = 24
@@ -34,6 +36,31 @@ def _filesystem(path: Path) -> str:
         if len(mount) >= len(best) and str(path).startswith(mount):
             best, kind = mount, this
     return kind
+
+
+def has_systemd() -> bool:
+    """As sd_booted(3) asks it: only then can a runtime leave cgroups to systemd."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def _handlers(folder: Path, table: str) -> list[str]:
+    """The runtimes by handler: runc, crun where it is installed, and each once more with systemd's cgroup driver."""
+    lines = []
+    for name in filter(shutil.which, ("runc", "crun")):
+        for driver in ("", "-systemd") if has_systemd() else ("",):
+            handler = f"{table}.containerd.runtimes.{name}{driver}"
+            lines += [f"[{handler}]\n  runtime_type = 'io.containerd.runc.v2'"]
+            lines += [f"[{handler}.options]\n  BinaryName = '{name}'\n  Root = '{folder}/{name}'"]
+            lines += [f"  SystemdCgroup = {'true' if driver else 'false'}"]
+    return lines
+
+
+def _network(folder: Path) -> None:
+    """A bridge of the node's own, without masquerade, so that no iptables is needed; addresses are kept in `folder`."""
+    address = {"type": "host-local", "dataDir": f"{folder}/addresses", "ranges": [[{"subnet": "10.88.0.0/16"}]]}
+    bridge = {"type": "bridge", "bridge": "crier0", "isGateway": True, "ipam": address}
+    settings = {"cniVersion": "0.4.0", "name": "crier", "plugins": [bridge]}
+    (folder / "cni" / "10-crier.conflist").write_text(json.dumps(settings), encoding="utf-8")
 
 
 def _config(folder: Path, version: str) -> str:
@@ -64,14 +91,10 @@ def _config(folder: Path, version: str) -> str:
         lines += ["  disable_tcp_service = true", f"  sandbox_image = '{image.PAUSE}'"]
     table = f"plugins.'{runtime}'"
     lines += [
-        f"[{table}.cni]\n  bin_dir = '{folder}/cni'\n  conf_dir = '{folder}/cni'",
+        f"[{table}.cni]\n  bin_dir = '{CNI_PLUGINS}'\n  conf_dir = '{folder}/cni'",
         f"[{table}.containerd]" + ("" if newer else f"\n  snapshotter = '{snapshotter}'"),
-        f"[{table}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'",
-        f"[{table}.containerd.runtimes.runc.options]\n  Root = '{folder}/runc'\n  SystemdCgroup = false",
+        *_handlers(folder, table),
     ]
-    if crun := shutil.which("crun"):
-        lines += [f"[{table}.containerd.runtimes.crun]\n  runtime_type = 'io.containerd.runc.v2'"]
-        lines += [f"[{table}.containerd.runtimes.crun.options]\n  BinaryName = '{crun}'\n  Root = '{folder}/crun'\n  SystemdCgroup = false"]
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +119,8 @@ def _reap_shims(seconds: float = 5) -> None:
 class Containerd:
     """Starts containerd in `folder`; stop() leaves no process and no mount of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, network: bool = False) -> None:
+        """`network`: pods may have one of their own; the bridge stays."""
         self.folder = folder
         self.socket = folder / "containerd.sock"
         self.state = folder / "state"
@@ -107,6 +131,8 @@ class Containerd:
         # The shims' sockets live here whatever the configuration says; what we make, we remove.
         self._made = [path for path in (SHIM_SOCKETS, SHIM_SOCKETS.parent) if not path.exists()]
         (folder / "cni").mkdir()
+        if network:
+            _network(folder)
         (folder / "config.toml").write_text(_config(folder, self.version), encoding="utf-8")
 
     def start(self) -> None:
@@ -116,7 +142,7 @@ class Containerd:
             command = ["containerd", "--config", str(self.folder / "config.toml"), "--log-level", "warn"]
             # An own session: the terminal's Ctrl-C is for the harness, which stops containerd last.
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * proc.PATIENCE
         while not self.socket.exists() or self._ctr("version").returncode != 0:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 last = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -140,7 +166,7 @@ class Containerd:
 
     def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["ctr", "--address", str(self.socket), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60 * proc.PATIENCE, check=False)
 
     def pause(self) -> None:
         """Freezes the daemon (its containers run on): a runtime that accepts calls and answers none."""

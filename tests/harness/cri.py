@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
-from harness import stubs
+from harness import proc, stubs
 
 pb, _service = stubs.load()
-TIMEOUT_S = 60
+TIMEOUT_S = 60 * proc.PATIENCE
 
 
 class Cri:
@@ -40,7 +40,7 @@ class Cri:
 
     def wait_ready(self, seconds: float = 60) -> str:
         """Waits until the CRI plugin answers (later than containerd itself); returns runtime name and version."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * proc.PATIENCE
         while True:
             try:
                 answer = self.send("Version", pb.VersionRequest(), 5)

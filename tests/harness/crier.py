@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness import lines as rules
 from harness.lines import Line
+from harness.proc import PATIENCE
 
 if TYPE_CHECKING:
     from harness.node import Node
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from harness.schema import Schema
 
 T = TypeVar("T")
-# Deadlines are generous and assert nothing; a slow machine (an emulated one) multiplies them.
-PATIENCE = float(os.environ.get("CRIER_TEST_PATIENCE", "1"))
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -217,7 +216,7 @@ class Crier:
         self.poll()
         return code
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = 20 * PATIENCE) -> int:
         """SIGTERM; returns the exit code with all lines read."""
         self.unblock_stdout()
         if self.running():

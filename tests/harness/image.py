@@ -18,10 +18,15 @@ TRIGGER = "localhost/crier-trigger:1"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
+def trigger_name() -> str:
+    """The name under which this text of trigger.c is kept when it is compiled."""
+    return f"trigger-{hashlib.sha256((HERE / 'trigger.c').read_bytes()).hexdigest()[:16]}"
+
+
 def build_trigger() -> Path:
     """Compiles trigger.c once for each of its texts; returns the program's path."""
     source = HERE / "trigger.c"
-    program = BUILD / f"trigger-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
+    program = BUILD / trigger_name()
     if program.exists():
         return program
     BUILD.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,8 @@ from harness.pod import Pod
 class Node:
     """with Node() as node: node.pod("cart").start("app", "hog", memory=64 << 20)"""
 
-    def __init__(self) -> None:
+    def __init__(self, network: bool = False) -> None:
+        """`network` as in Containerd."""
         if os.geteuid() != 0:
             raise PermissionError("node: containerd and cgroups need root: run as root")
         # Short: a unix socket path has at most 107 characters.
@@ -26,7 +27,7 @@ class Node:
         self.logs = self.folder / "log"
         self.pods: list[Pod] = []
         self._sandboxes: list[str] = []
-        self.containerd = Containerd(self.folder)
+        self.containerd = Containerd(self.folder, network)
         self.cri = Cri(self.containerd.socket)
         self.runtime = ""
 

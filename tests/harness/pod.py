@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import subprocess
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Container:
 
     def wait_exit(self, seconds: float = 30) -> Any:
         """Waits until the runtime says EXITED; returns the CRI status."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * proc.PATIENCE
         while (status := self.status()).state != pb.CONTAINER_EXITED:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"container {self.spec.name} ({self.id[:12]}): not ended after {seconds} s")
@@ -142,7 +143,7 @@ class Container:
         return "\n".join(line.split(" ", 3)[-1] for line in lines)
 
     def wait_log(self, text: str, seconds: float = 60) -> str:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * proc.PATIENCE
         while text not in (log := self.log()):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"container {self.spec.name}: no '{text}' in its log after {seconds} s: {log[-500:]}")
@@ -151,8 +152,12 @@ class Container:
 
     @property
     def cgroup(self) -> str:
-        """The container's group, relative to each hierarchy, with the cgroupfs driver."""
-        return f"{self.pod.cgroup}/{self.id}"
+        """The container's group, relative to each hierarchy."""
+        if not self.pod.by_systemd:
+            return f"{self.pod.cgroup}/{self.id}"
+        # crun's processes and limits are one level below the scope.
+        inner = "/container" if self.pod.runtime.startswith("crun") else ""
+        return f"{self.pod.cgroup}/cri-containerd-{self.id}.scope{inner}"
 
 
 class Pod:
@@ -169,21 +174,48 @@ class Pod:
         uid: str = "",
         runtime: str = "",
         pid_namespace: int = pb.CONTAINER,
+        network: int = pb.NODE,
     ) -> None:
+        """`runtime` is a handler of Containerd's configuration; `network` POD needs a node that has one."""
         self.node, self.name, self.namespace, self.qos = node, name, namespace, qos
         self.labels = labels or {}
-        self.runtime, self.pid_namespace = runtime, pid_namespace
+        self.runtime, self.pid_namespace, self.network = runtime, pid_namespace, network
         self.uid = uid or str(uuid.uuid4())
-        self.cgroup = f"/kubepods{QOS_FOLDER[qos]}/pod{self.uid}"
+        self.cgroup = self._slice() if self.by_systemd else f"/kubepods{QOS_FOLDER[qos]}/pod{self.uid}"
         self.log_folder: Path = node.logs / "pods" / f"{namespace}_{name}_{self.uid}"
         self.containers: list[Container] = []
         self.known: list[Container] = []  # removed ones too
         self.sandbox_id = ""
         self.config = self._config()
+        self._make_cgroup(memory)
+        self.log_folder.mkdir(parents=True)
+
+    @property
+    def by_systemd(self) -> bool:
+        return self.runtime.endswith("-systemd")
+
+    def _slice(self) -> str:
+        """The slices that systemd makes of a pod's, one for each dash."""
+        parts = ["kubepods", *filter(None, [QOS_FOLDER[self.qos].strip("/")]), f"pod{self.uid.replace('-', '_')}"]
+        return "".join(f"/{'-'.join(parts[:end])}.slice" for end in range(1, len(parts) + 1))
+
+    def _make_cgroup(self, memory: int) -> None:
+        """As kubelet does: by hand, or by systemd, which would undo what was done behind its back."""
+        if self.by_systemd:
+            name = os.path.basename(self.cgroup)
+            if memory:
+                subprocess.run(["systemctl", "--runtime", "set-property", name, f"MemoryMax={memory}"], check=True)
+            subprocess.run(["systemctl", "start", name], check=True)
+            return
         cgroups.make_pod(self.cgroup)
         if memory:
             cgroups.set_memory_limit(cgroups.memory_hierarchy(), self.cgroup, memory)
-        self.log_folder.mkdir(parents=True)
+
+    def _remove_cgroup(self) -> None:
+        cgroups.kill_all(self.cgroup)
+        if self.by_systemd:
+            subprocess.run(["systemctl", "stop", os.path.basename(self.cgroup)], check=True)
+        cgroups.remove(self.cgroup)
 
     def identity_labels(self) -> dict[str, str]:
         return {
@@ -193,9 +225,9 @@ class Pod:
         }
 
     def namespaces(self) -> Any:
-        # Host network: no CNI plugin is needed. CONTAINER is what kubelet sets for the PID namespace of v1 pods, NODE for
+        # The host's network needs no CNI plugin. CONTAINER is what kubelet sets for the PID namespace of v1 pods, NODE for
         # hostPID, POD for shareProcessNamespace.
-        return pb.NamespaceOption(network=pb.NODE, pid=self.pid_namespace, ipc=pb.POD)
+        return pb.NamespaceOption(network=self.network, pid=self.pid_namespace, ipc=pb.POD)
 
     def _config(self) -> Any:
         config = pb.PodSandboxConfig(log_directory=str(self.log_folder))
@@ -204,7 +236,7 @@ class Pod:
         config.labels.update({**self.labels, **self.identity_labels()})
         config.annotations["kubernetes.io/config.source"] = "api"
         config.annotations["kubernetes.io/config.seen"] = "2026-01-01T00:00:00Z"
-        config.linux.cgroup_parent = self.cgroup
+        config.linux.cgroup_parent = os.path.basename(self.cgroup) if self.by_systemd else self.cgroup
         config.linux.security_context.namespace_options.CopyFrom(self.namespaces())
         config.linux.security_context.privileged = True
         return config
@@ -242,8 +274,7 @@ class Pod:
             container.remove()
         if self.sandbox_id:
             cri.call("RemovePodSandbox", pod_sandbox_id=self.sandbox_id)
-        cgroups.kill_all(self.cgroup)
-        cgroups.remove(self.cgroup)
+        self._remove_cgroup()
         if self in self.node.pods:
             self.node.pods.remove(self)
 
@@ -252,5 +283,4 @@ class Pod:
         try:
             self.remove()
         except (CriError, RuntimeError):
-            cgroups.kill_all(self.cgroup)
-            cgroups.remove(self.cgroup)
+            self._remove_cgroup()

@@ -7,6 +7,9 @@ import signal
 import time
 from pathlib import Path
 
+# Deadlines are generous and assert nothing; a slow machine (an emulated one) multiplies them.
+PATIENCE = float(os.environ.get("CRIER_TEST_PATIENCE", "1"))
+
 
 def is_frozen(pid: int) -> bool:
     """Every thread stands still."""
@@ -17,7 +20,7 @@ def is_frozen(pid: int) -> bool:
 def freeze(pid: int, seconds: float = 5) -> None:
     """SIGSTOP, and waits until every thread stands still: one that runs on another CPU may answer a last call."""
     os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < deadline:
         if is_frozen(pid):
             return
@@ -27,7 +30,7 @@ def freeze(pid: int, seconds: float = 5) -> None:
 
 def wait_executed(pid: int, name: bytes, seconds: float = 5) -> None:
     """The runtime's start returns a moment before its own init has executed the container's program."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < deadline:
         try:
             if os.readlink(f"/proc/{pid}/exe".encode()).endswith(name):
@@ -39,7 +42,7 @@ def wait_executed(pid: int, name: bytes, seconds: float = 5) -> None:
 
 def wait_expects(pid: int, number: int, seconds: float = 5) -> None:
     """Waits until the process handles, blocks or ignores a signal: before, an init loses it and others die of it."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < deadline:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
         for mask in re.findall(r"^Sig(?:Blk|Ign|Cgt):\s*([0-9a-f]+)", status, re.MULTILINE):

@@ -36,12 +36,18 @@ def _generate(target: Path) -> None:
         Path(new).mkdir(exist_ok=True)
 
 
-def load() -> tuple[ModuleType, ModuleType]:
-    """The modules (messages, service) of runtime.proto."""
+def folder() -> Path:
+    """Where the stubs are, made if they are not there."""
     digest = hashlib.sha256((HERE / "runtime.proto").read_bytes()).hexdigest()[:16]
     target = BUILD / f"stubs-{digest}"
     if not (target / "runtime_pb2_grpc.py").exists():
         _generate(target)
+    return target
+
+
+def load() -> tuple[ModuleType, ModuleType]:
+    """The modules (messages, service) of runtime.proto."""
+    target = folder()
     if str(target) not in sys.path:
         sys.path.insert(0, str(target))
     return importlib.import_module("runtime_pb2"), importlib.import_module("runtime_pb2_grpc")
