@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cgroups
@@ -34,13 +35,13 @@ class World:
         self.bundles.mkdir(parents=True)
         self._agents = 0
 
-    def crier(self, *flags: str, profile: str = "full") -> Crier:
-        """A ready crier that knows containers by cgroup path and bundle; no budgets, so that every event is told."""
+    def crier(self, *flags: str, profile: str = "full", under: Sequence[str] = ()) -> Crier:
+        """A ready crier that knows containers by cgroup path and bundle; no budgets, so that every event is told. `under` as in Crier."""
         self._agents += 1
         fixed = ["--cri-socket", "none", "--runtime-state-dir", str(self.folder / "state"), "--node-name", "vm"]
         fixed += ["--cluster-name", "vm", "--profile", profile, "--max-output-bytes", "0", "--event-rate", "0"]
         fixed += ["--pressure-interval", "2s", "--throttle-interval", "1s"]  # so that a scenario is over soon
-        agent = Crier(self.folder / f"crier-{self._agents}", *fixed, *flags)
+        agent = Crier(self.folder / f"crier-{self._agents}", *fixed, *flags, under=under)
         try:
             agent.wait_ready()
         except BaseException:

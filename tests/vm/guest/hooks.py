@@ -28,6 +28,10 @@ class HookSet:
         """The forced events that the scenario cannot do without."""
         return set(self.forced) & ({"oom", "oom_control"} if scenario.startswith("oom") else set(TRACEPOINTS) - {"oom"})
 
+    def needless(self, agent: Crier) -> bool:
+        """It forces what this kernel does without."""
+        return OPTIONAL in self.forced and OPTIONAL not in chosen(agent)
+
     def check_chosen(self, agent: Crier) -> None:
         """agent.start says the forced kind serves, or why it cannot."""
         hooks = chosen(agent)
@@ -66,4 +70,7 @@ SETS = [
     HookSet("raw_tp", {event: "raw_tp" for event in TRACEPOINTS} | {"oom_control": "kprobe"}, SHOW),
     HookSet("fentry", {"oom": "fentry", "oom_control": "fentry"}, KILLS),
     HookSet("kprobe", {"oom": "kprobe", "oom_control": "kprobe"}, KILLS),
+    HookSet("victim", {"oom": "tp_btf", "oom_victim": "kprobe"}, KILLS[:3]),
 ]
+# Of use where mark_victim tells no more than a pid.
+OPTIONAL = "oom_victim"

@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 import faulty  # noqa: E402
 import golden  # noqa: E402
+import lacking  # noqa: E402
 from differences import Run, allowed  # noqa: E402
 from boxes import World  # noqa: E402
 from hooks import DEFAULT, SETS, HookSet, refused_kinds  # noqa: E402
@@ -89,6 +90,9 @@ def run_set(hooks: HookSet, world: World, names: list[str]) -> None:
         say("fail", f"{prefix}start", str(error))
         return
     with agent:
+        if hooks.needless(agent):
+            say("unable", f"{prefix}chosen", "mark_victim tells the task itself here: no other hook is needed to know the victim")
+            return
         refused = refused_kinds(agent, hooks)
         check(f"{prefix}chosen", lambda: hooks.check_chosen(agent))
         for row in rows:
@@ -162,6 +166,10 @@ def part_faults() -> None:
     check("fault/ftrace_off", lambda: faulty.ftrace_off(world, show(kills, "no_control", world)))
 
 
+def part_lacking(names: list[str]) -> None:
+    lacking.run(names, World(Path("/tmp/world")), check, finish)
+
+
 def part_scenarios(names: list[str], sets: list[HookSet]) -> None:
     world = World(Path("/tmp/world"))
     for hooks in sets:
@@ -173,6 +181,7 @@ def main() -> int:
         "scenarios": lambda names: part_scenarios(names, [DEFAULT]),
         "hooks": lambda names: part_scenarios(names, SETS),
         "faults": lambda _: part_faults(),
+        "lacking": part_lacking,
         "verify": lambda _: part_program("verify", "build/dev/tests/vm/crier_vm_verify"),
         "bpf": lambda names: part_program("bpf", "build/dev/tests/bpf/crier_bpf_test", *names),
     }

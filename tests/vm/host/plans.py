@@ -21,10 +21,10 @@ class Plan:
     timeout_s: int = 420
 
 
-BASE = ("busybox-static", "python3")
-V2 = Plan("v2", "", "scenarios hooks verify faults")
-V1 = Plan("v1", "v1/", "scenarios hooks", cgroups="v1")
-HYBRID = Plan("hybrid", "hybrid/", "scenarios hooks", cgroups="hybrid")
+BASE = ("busybox-static", "python3", "util-linux")
+V2 = Plan("v2", "", "scenarios hooks verify faults lacking")
+V1 = Plan("v1", "v1/", "scenarios hooks lacking:types,right_log,user_hooks", cgroups="v1")
+HYBRID = Plan("hybrid", "hybrid/", "scenarios hooks lacking:types,right_log,user_hooks", cgroups="hybrid")
 
 
 @dataclass
