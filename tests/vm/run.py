@@ -25,8 +25,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from host import cross, plans, programs  # noqa: E402
-from host.debian import Apt, NotOffered, host_suite, say  # noqa: E402
+from host import cross, plans, programs, roots  # noqa: E402
+from host.debian import NotOffered, say  # noqa: E402
 from host.guest import Contents, Guest, Result  # noqa: E402
 from host.kernels import Kernel, resolve  # noqa: E402
 from host.report import KernelResult, Report  # noqa: E402
@@ -54,9 +54,8 @@ class Suite:
         return self._builds[arch]
 
     def contents(self, plan: plans.Plan, arch: str) -> Contents:
-        base = Apt(CACHE, arch, host_suite(), f"{host_suite()}-security")
-        tree = base.tree(CACHE, [*plans.BASE, *plan.packages])
-        return Contents([tree], self.build(arch).files(), list(plan.modules), plan.memory_mib)
+        trees = roots.trees(CACHE, arch, [*plans.BASE, *plan.packages], plan.runtime)
+        return Contents(trees, self.build(arch).files(trees), list(plan.modules), plan.memory_mib)
 
     def run_guest(self, kernel: Kernel, plan: plans.Plan, result: KernelResult) -> None:
         """Boots one guest and takes in what it says; whatever goes wrong is a failure of the guest's own row."""
@@ -64,7 +63,7 @@ class Suite:
         folder = ROOT / "build" / "vm" / name
         try:
             golden = "CRIER_GOLDEN_UPDATE=1 " if self.options.golden else ""
-            command = f"env {golden}CRIER_TEST_PATIENCE={PATIENCE} python3 -B tests/vm/guest/main.py {plan.parts}"
+            command = f"env {golden}CRIER_TEST_PATIENCE={PATIENCE} python3 -B tests/vm/guest/main.py {self.options.parts or plan.parts}"
             with self._prepare:
                 contents = self.contents(plan, kernel.row.arch)
                 guest = Guest(kernel, contents, folder, command, plan.cgroups, plan.append)
@@ -72,7 +71,9 @@ class Suite:
             outcome = guest.run(plan.timeout_s, heard.take)
             heard.judge(outcome)
             say(f"{name}: {outcome.total_s:.0f} s")
-            result.seconds += outcome.total_s
+            result.guests[plan.name] = outcome.total_s
+        except NotOffered as why:
+            self.report.tell(result, f"{plan.prefix}offered", "unable", str(why))
         except Exception as error:  # pylint: disable=broad-except
             traceback.print_exc()
             self.report.tell(result, f"{plan.prefix}guest", "fail", f"{type(error).__name__}: {error}")
@@ -104,10 +105,16 @@ class Suite:
             guests = [each for each in plan.guests if not self.options.guest or each.name in self.options.guest]
             jobs += [(found[0], guest, found[1]) for guest in guests]
         with ThreadPoolExecutor(self.options.jobs) as pool:
-            list(pool.map(lambda job: self.run_guest(*job), jobs))
+            try:
+                list(pool.map(lambda job: self.run_guest(*job), jobs))
+            except BaseException:
+                Guest.end_all()
+                pool.shutdown(cancel_futures=True)
+                raise
         self.report.save()
         print(self.report.matrix(), file=sys.stderr)
-        say(f"{len(jobs)} guests in {time.monotonic() - start:.0f} s; {ROOT / 'build/reports/vm.json'}")
+        guests = sum(seconds for kernel in self.report.kernels for seconds in kernel.guests.values())
+        say(f"{len(jobs)} guests, {guests:.0f} s of them, in {time.monotonic() - start:.0f} s; {ROOT / 'build/reports/vm.json'}")
         return bool(jobs) and not self.report.failed
 
 
@@ -182,6 +189,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-k", "--kernel", action="append", default=[], help="only this row, or these if it is part of their names; may be repeated")
     parser.add_argument("-g", "--guest", action="append", default=[], help="only guests of this name; may be repeated")
+    parser.add_argument("-p", "--parts", default="", help="only these parts of guest/main.py, as in 'lacking:types scenarios:oom_pod'")
     parser.add_argument("-j", "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="guests at a time")
     parser.add_argument("--golden", action="store_true", help="write tests/vm/golden/ from what is told (choose one row and guest)")
     parser.add_argument("--list", action="store_true", help="print the rows and their guests")

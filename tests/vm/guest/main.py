@@ -170,6 +170,12 @@ def part_lacking(names: list[str]) -> None:
     lacking.run(names, World(Path("/tmp/world")), check, finish)
 
 
+def part_pods(names: list[str]) -> None:
+    import pods  # pylint: disable=import-outside-toplevel # gRPC: not in every guest
+
+    pods.run(names, check, ship)
+
+
 def part_scenarios(names: list[str], sets: list[HookSet]) -> None:
     world = World(Path("/tmp/world"))
     for hooks in sets:
@@ -182,6 +188,7 @@ def main() -> int:
         "hooks": lambda names: part_scenarios(names, SETS),
         "faults": lambda _: part_faults(),
         "lacking": part_lacking,
+        "pods": part_pods,
         "verify": lambda _: part_program("verify", "build/dev/tests/vm/crier_vm_verify"),
         "bpf": lambda names: part_program("bpf", "build/dev/tests/bpf/crier_bpf_test", *names),
     }

@@ -20,7 +20,10 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # A list this young is not fetched again: Debian publishes four times a day.
 FRESH_S = 20 * 3600
 # Never looked at by a guest; half of the bytes of a Debian root.
-UNWANTED = ["doc", "man", "locale", "info", "lintian", "bug", "bash-completion", "i18n", "pixmaps", "gtk-doc"]
+UNWANTED = [
+    *(f"share/{name}" for name in ("doc", "man", "locale", "info", "lintian", "bug", "bash-completion", "i18n", "perl", "perl5")),
+    "bin/perl*", "bin/containerd-shim", "bin/containerd-shim-runc-v1", "lib/*/perl", "lib/*/perl-base", "lib/*/gconv", "lib/udev/hwdb.d",
+]  # fmt: skip
 
 
 def say(text: str) -> None:
@@ -183,14 +186,40 @@ class Apt:
             say(f"{self.arch}: downloading and unpacking {len(chosen)} packages for {' '.join(names[:4])} ...")
             debs = self.folder / "cache" / "archives"
             self.get("-y", "--download-only", "install", *names)
-            half = target.with_suffix(".half")
-            shutil.rmtree(half, ignore_errors=True)
-            usr_merged(half)
-            for deb in sorted(debs.glob("*.deb")):
-                unpack(deb, half)
+            _unpack_all(sorted(debs.glob("*.deb")), target)
+            for deb in debs.glob("*.deb"):
                 deb.unlink()
-            half.rename(target)
         return target
+
+    def alone(self, cache: Path, packages: list[Package]) -> Path:
+        """Packages without what they depend on, unpacked into one folder: to be laid over a tree that has the rest."""
+        name = hashlib.sha256("\n".join(f"{each.name} {each.version}" for each in packages).encode()).hexdigest()[:16]
+        target = cache / "trees" / f"{self.arch}-{name}"
+        if not target.exists():
+            _unpack_all([self.download(package, cache / "debs") for package in packages], target)
+        return target
+
+
+def _unpack_all(debs: list[Path], target: Path) -> None:
+    half = target.with_suffix(".half")
+    shutil.rmtree(half, ignore_errors=True)
+    usr_merged(half)
+    for deb in debs:
+        unpack(deb, half)
+    _compile_python(half)
+    half.rename(target)
+
+
+def _compile_python(root: Path) -> None:
+    """What installing would do, by the tree's own python: under emulation each module takes a tenth of a second."""
+    triplet = f"{os.uname().machine}-linux-gnu"
+    loaders = [*(root / "usr" / "lib" / triplet).glob("ld-linux-*.so.*")]
+    for python in (root / "usr" / "bin").glob("python3.*[0-9]"):
+        if loaders:  # else it is of another architecture
+            command = [loaders[0], "--library-path", root / "usr" / "lib" / triplet, python, "-I", "-S", "-m", "compileall", "-q"]
+            command += ["--invalidation-mode", "unchecked-hash", root / "usr" / "lib" / python.name, root / "usr" / "lib" / "python3"]
+            # Some of what packages hold is no Python of this version: what does not compile is left as it is.
+            subprocess.run(command, env={"PYTHONHOME": str(root / "usr")}, check=False, stdout=subprocess.DEVNULL)
 
 
 def usr_merged(root: Path) -> None:
@@ -202,7 +231,7 @@ def usr_merged(root: Path) -> None:
 
 def unpack(deb: Path, root: Path) -> None:
     """The files of a package, less documentation, into a folder whose links are kept."""
-    exclude = [f"--exclude=./usr/share/{name}" for name in UNWANTED]
+    exclude = [f"--exclude=./usr/{name}" for name in UNWANTED]
     command = ["tar", "-x", "-C", str(root), "--keep-directory-symlink", "--no-same-owner", *exclude]
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as source:
         done = subprocess.run(command, stdin=source.stdout, check=False)

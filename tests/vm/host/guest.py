@@ -78,12 +78,21 @@ class Result:
 class Guest:
     """A kernel, its contents and a command; run() may be called once."""
 
+    _running: set[subprocess.Popen[bytes]] = set()
+
     def __init__(self, kernel: Kernel, contents: Contents, folder: Path, command: str, cgroups: str = "v2", append: str = "") -> None:
+        """`cgroups`: v2, v1, hybrid, or systemd for what that makes of them as the first process."""
         self.kernel, self.contents, self.folder, self.append = kernel, contents, folder, append
         self.arch = kernel.row.arch
         self._settings = f'CGROUPS={cgroups}\nRESULTS={RESULTS[self.arch]}\nRUN="{command}"\n'
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Ends every guest that runs; each run() then returns."""
+        for process in list(cls._running):
+            process.kill()
 
     def _overlay(self) -> Path:
         root = self.folder / "root"
@@ -96,6 +105,7 @@ class Guest:
         (vm / "settings").write_text(self._settings, encoding="utf-8")
         here = Path(__file__).resolve().parent.parent / "guest"
         shutil.copy2(here / "run", vm / "run")
+        shutil.copy2(here / "vm.service", vm / "vm.service")
         shutil.copy2(here / "init", root / "init")
         (root / "init").chmod(0o755)
         for name, source in self.contents.files.items():
@@ -138,7 +148,7 @@ class Guest:
         command += ["-initrd", str(self._initrd()), *self._disk()]
         for line in lines:
             command += ["-serial", f"file:{self.folder / line}"]
-        return ["nice", *command, "-append", append]
+        return ["nice", "-n", "5", *command, "-append", append]
 
     def run(self, timeout_s: float, progress: Callable[[list[str]], None] = lambda lines: None) -> Result:
         """Boots, waits for the end or the time-out, and cleans up all but what the guest said."""
@@ -148,6 +158,7 @@ class Guest:
         with open(self.folder / "qemu", "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         timed_out = False
+        Guest._running.add(process)
         try:
             seen = 0
             while process.poll() is None and not timed_out:
@@ -159,6 +170,7 @@ class Guest:
         finally:
             process.kill()
             process.wait()
+            Guest._running.discard(process)
         lines = _lines(results)
         progress(lines[seen:])
         for name in ("initrd", "overlay.cpio", "disk"):

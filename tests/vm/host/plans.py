@@ -1,9 +1,17 @@
 """Which guests there are: for each kernel the layouts and runtimes it is proven with."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from host.kernels import ROWS, Wanted
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A container runtime as a Debian suite has it: containerd of that version, with the suite's runc and crun."""
+
+    version: str  # pattern
+    suite: str
 
 
 @dataclass(frozen=True)
@@ -13,18 +21,32 @@ class Plan:
     name: str
     prefix: str
     parts: str  # of guest/main.py
-    cgroups: str = "v2"
+    cgroups: str = "v2"  # systemd: as it mounts them, being the first process
+    runtime: Runtime | None = None
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     append: str = ""
     memory_mib: int = 640
-    timeout_s: int = 420
+    timeout_s: int = 1200  # for a machine that has other work
 
 
 BASE = ("busybox-static", "python3", "util-linux")
 V2 = Plan("v2", "", "scenarios hooks verify faults lacking")
 V1 = Plan("v1", "v1/", "scenarios hooks lacking:types,right_log,user_hooks", cgroups="v1")
 HYBRID = Plan("hybrid", "hybrid/", "scenarios hooks lacking:types,right_log,user_hooks", cgroups="hybrid")
+
+# What a node with a runtime needs; crun asks systemd by way of the bus.
+NODE = (
+    "containerd", "runc", "crun", "containernetworking-plugins", "python3-grpcio", "python3-protobuf", "systemd", "dbus",
+)  # fmt: skip
+PODS = Plan(
+    "", "", "pods", cgroups="systemd", packages=NODE, modules=("overlay", "veth", "bridge"), memory_mib=2048
+)
+CONTAINERD_1_6 = replace(PODS, name="containerd-1.6", prefix="containerd-1.6/", runtime=Runtime(r"1\.6\..*", "bookworm"))
+CONTAINERD_1_7 = replace(PODS, name="containerd-1.7", prefix="containerd-1.7/", runtime=Runtime(r"1\.7\..*", "trixie"))
+CONTAINERD_2 = replace(PODS, name="containerd-2", prefix="containerd-2/", runtime=Runtime(r"2\..*", "sid"))
+# Without systemd, and with memory on version 1.
+CONTAINERD_HYBRID = replace(CONTAINERD_1_6, name="containerd-1.6-hybrid", prefix="containerd-1.6-hybrid/", cgroups="hybrid")
 
 
 @dataclass
@@ -37,6 +59,8 @@ class KernelPlan:
 
 # Memory is a v1 controller up to 6.1: Debian's later kernels are built without CONFIG_MEMCG_V1.
 WITH_V1 = {"5.10-oldest", "5.10", "6.1"}
+# Each on the kernel that its suite ships; the oldest one where cgroups are as they were then.
+WITH_PODS = {"5.10": CONTAINERD_HYBRID, "6.1": CONTAINERD_1_6, "6.12": CONTAINERD_1_7, "sid": CONTAINERD_2}
 
 
 def plans() -> list[KernelPlan]:
@@ -45,5 +69,7 @@ def plans() -> list[KernelPlan]:
         guests = [V2]
         if row.name in WITH_V1:
             guests += [V1, HYBRID]
+        if row.name in WITH_PODS:
+            guests.append(WITH_PODS[row.name])
         result.append(KernelPlan(row, guests))
     return result

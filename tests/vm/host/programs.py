@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import image, stubs
 from host.guest import host_library_folders, libraries
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
@@ -29,19 +30,28 @@ class Build:
             subprocess.run(command, check=True)
         return program
 
-    def files(self) -> dict[str, Path]:
-        """Guest path -> file. Programs stand where scripts look for them; the bpf test looks for two files where they were built."""
+    def files(self, trees: list[Path]) -> dict[str, Path]:
+        """Guest path -> file. Programs stand where scripts look for them; the bpf test looks for two files where they were built.
+
+        A library that a tree has is the tree's: it may be newer than what the programs were built with, never older.
+        """
         programs = {name: self.folder / name for name in PROGRAMS}
         if missing := [str(path) for path in programs.values() if not path.exists()]:
             raise FileNotFoundError(f"{', '.join(missing)}: not there; build it with `cmake --build --preset dev`")
         files = {f"/vm/repo/build/dev/{name}": path for name, path in programs.items()}
         for path in libraries(programs.values(), self.library_folders):
             # The loader's name is compiled in; libraries are found by LD_LIBRARY_PATH.
-            files[f"/vm/lib/{path.name}"] = path
+            if not any(any(tree.glob(f"usr/lib/*-linux-gnu/{path.name}")) for tree in trees):
+                files[f"/vm/lib/{path.name}"] = path
         for path in [self.folder / "bpf" / "crier.bpf.o", *self.folder.glob("tests/bpf/**/layout_types.c.o")]:
             files[str(path)] = path
         files["/vm/repo/tests/harness"] = ROOT / "tests" / "harness"
         files["/vm/repo/tests/vm"] = ROOT / "tests" / "vm"
+        files["/vm/repo/tests/e2e"] = ROOT / "tests" / "e2e"
+        # What the harness makes where it runs: a guest has neither protoc nor a compiler.
+        stubs_folder = stubs.folder()
+        files[f"/vm/repo/build/harness/{stubs_folder.name}"] = stubs_folder
+        files[f"/vm/repo/build/harness/{image.trigger_name()}"] = self.trigger()
         files["/actor"] = self.folder / "tests" / "vm" / "crier_vm_actor"
         files["/trigger"] = self.trigger()
         return files

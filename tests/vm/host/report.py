@@ -21,7 +21,7 @@ class KernelResult:
     available: bool
     checks: dict[str, str] = field(default_factory=dict)
     programs: dict[str, list[int]] = field(default_factory=dict)
-    seconds: float = 0
+    guests: dict[str, float] = field(default_factory=dict)  # name -> seconds of its run
 
 
 class Report:
@@ -52,7 +52,8 @@ class Report:
         rows: list[dict[str, Any]] = []
         for kernel in self.kernels:
             row: dict[str, Any] = {"release": kernel.release, "arch": kernel.arch, "available": kernel.available}
-            row.update(row=kernel.name, checks=kernel.checks, programs=kernel.programs, seconds=round(kernel.seconds, 1))
+            row.update(row=kernel.name, checks=kernel.checks, programs=kernel.programs)
+            row.update(guests={name: round(seconds, 1) for name, seconds in kernel.guests.items()})
             rows.append(row)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps({"kernels": rows}, indent=1) + "\n", encoding="utf-8")
@@ -78,15 +79,6 @@ class Report:
         rows = self.table()
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-
-    def reasons(self) -> dict[str, list[str]]:
-        """Why a check was not possible -> where."""
-        found: dict[str, list[str]] = {}
-        for kernel in self.kernels:
-            for name, verdict in kernel.checks.items():
-                if verdict.startswith("unable: "):
-                    found.setdefault(verdict.removeprefix("unable: "), []).append(f"{kernel.name} {name}")
-        return found
 
 
 def _group(name: str) -> str:
