@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from host import cross, plans, programs, roots  # noqa: E402
+from host import cross, page, plans, programs, roots  # noqa: E402
 from host.debian import NotOffered, say  # noqa: E402
 from host.guest import Contents, Guest, Result  # noqa: E402
 from host.kernels import Kernel, resolve  # noqa: E402
@@ -115,7 +115,11 @@ class Suite:
         print(self.report.matrix(), file=sys.stderr)
         guests = sum(seconds for kernel in self.report.kernels for seconds in kernel.guests.values())
         say(f"{len(jobs)} guests, {guests:.0f} s of them, in {time.monotonic() - start:.0f} s; {ROOT / 'build/reports/vm.json'}")
-        return bool(jobs) and not self.report.failed
+        good = bool(jobs) and not self.report.failed
+        if self.options.accept and good:
+            page.write(self.report, ROOT / "docs" / "kernels.md")
+            say("accepted: docs/kernels.md")
+        return good
 
 
 def chosen(names: list[str]) -> list[plans.KernelPlan]:
@@ -192,8 +196,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-p", "--parts", default="", help="only these parts of guest/main.py, as in 'lacking:types scenarios:oom_pod'")
     parser.add_argument("-j", "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="guests at a time")
     parser.add_argument("--golden", action="store_true", help="write tests/vm/golden/ from what is told (choose one row and guest)")
+    parser.add_argument("--accept", action="store_true", help="write docs/kernels.md, if all rows ran and nothing failed")
     parser.add_argument("--list", action="store_true", help="print the rows and their guests")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.accept and (options.kernel or options.guest or options.parts or options.golden):
+        parser.error("--accept wants a whole run: no -k, no -g, no -p, no --golden")
+    return options
 
 
 def main() -> int:
