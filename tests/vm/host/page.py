@@ -1,4 +1,4 @@
-"""docs/kernels.md: the accepted matrix, of a whole run in which nothing failed."""
+"""docs/kernels.md: the accepted matrix, with a result of every guest and no failure."""
 from __future__ import annotations
 
 import re
@@ -9,7 +9,7 @@ from guest.differences import TABLE
 
 HEAD = """# Kernels
 
-Made by `sudo tests/run.sh vm --accept`; do not edit. The last accepted run: crier's one binary on every kernel that Debian offers for the rows of
+Made by `sudo tests/run.sh vm --accept`; do not edit. The last accepted results: crier's one binary on every kernel that Debian offers for the rows of
 [tests/vm/host/kernels.py](../tests/vm/host/kernels.py), booted under qemu's own emulation from Debian packages alone. `tests/run.sh vm -k 6.1` runs one row,
 `tests/vm/run.py --list` names rows and guests, `build/reports/vm.json` holds a run's verdicts.
 
@@ -36,14 +36,14 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _kernels(kernels: list[KernelResult]) -> str:
-    rows = [["row", "kernel", "architecture", "checks passed", "unable", "guests, with seconds from boot to power-off"]]
+    rows = [["row", "kernel", "architecture", "checks passed", "unable", "guests, with the seconds of a CPU that each took"]]
     for each in kernels:
         unable = sum(verdict.startswith("unable") for verdict in each.checks.values())
         guests = ", ".join(f"{name} {seconds:.0f}" for name, seconds in each.guests.items())
         release = short_release(each.release) if each.available else "not offered any more"
         rows.append([each.name, release, each.arch, str(len(each.checks) - unable), str(unable), guests])
     total = sum(sum(each.guests.values()) for each in kernels)
-    return f"{_table(rows)}\nTogether {total:.0f} s in guests, one after another.\n"
+    return f"{_table(rows)}\nTogether {total:.0f} s of a CPU: on two that have nothing else to do, half of it by the clock.\n"
 
 
 def _matrix(report: Report, part: str) -> str:

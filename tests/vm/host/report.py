@@ -21,7 +21,7 @@ class KernelResult:
     available: bool
     checks: dict[str, str] = field(default_factory=dict)
     programs: dict[str, list[int]] = field(default_factory=dict)
-    guests: dict[str, float] = field(default_factory=dict)  # name -> seconds of its run
+    guests: dict[str, float] = field(default_factory=dict)  # name -> seconds of a CPU that its run took
 
 
 class Report:
@@ -58,6 +58,26 @@ class Report:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps({"kernels": rows}, indent=1) + "\n", encoding="utf-8")
 
+    def take_over(self, order: dict[str, dict[str, str]]) -> None:
+        """Whatever the last report holds of guests that were not run now, on the same kernels. `order`: row -> guest -> prefix."""
+        for old in json.loads(self._path.read_text(encoding="utf-8"))["kernels"] if self._path.exists() else []:
+            mine = next((kernel for kernel in self.kernels if kernel.name == old["row"]), None)
+            if mine is None:
+                mine = self.kernel(old["row"], old["arch"], old["release"], old["available"])
+                if not mine.available:
+                    mine.checks.update(old["checks"])
+            prefixes = order.get(mine.name, {})
+            kept = [guest for guest in old["guests"] if guest in prefixes and guest not in mine.guests]
+            if mine.release != old["release"] or not kept:
+                continue
+            mine.guests.update({guest: old["guests"][guest] for guest in kept})
+            mine.programs = mine.programs or old["programs"]
+            for name, verdict in old["checks"].items():
+                if _guest_of(name, prefixes) in kept:
+                    mine.checks[name] = verdict
+                    self.failed += verdict == "fail"
+        self.kernels.sort(key=lambda kernel: list(order).index(kernel.name))
+
     # For people
 
     def _names(self) -> list[str]:
@@ -79,6 +99,11 @@ class Report:
         rows = self.table()
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _guest_of(name: str, prefixes: dict[str, str]) -> str:
+    """Whose check it is: the guest's with the longest prefix that fits."""
+    return max((guest for guest, prefix in prefixes.items() if name.startswith(prefix)), key=lambda guest: len(prefixes[guest]), default="")
 
 
 def _group(name: str) -> str:
