@@ -219,7 +219,7 @@ def _compile_python(root: Path) -> None:
             command = [loaders[0], "--library-path", root / "usr" / "lib" / triplet, python, "-I", "-S", "-m", "compileall", "-q"]
             command += ["--invalidation-mode", "unchecked-hash", root / "usr" / "lib" / python.name, root / "usr" / "lib" / "python3"]
             # Some of what packages hold is no Python of this version: what does not compile is left as it is.
-            subprocess.run(command, env={"PYTHONHOME": str(root / "usr")}, check=False, stdout=subprocess.DEVNULL)
+            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
 
 
 def usr_merged(root: Path) -> None:
