@@ -13,6 +13,8 @@ from harness.pod import MIB, Container
 
 PROFILE = "default"
 LIMIT = 64 * MIB
+# What the runtime may call an OOM kill; a slow one (emulated) may hear of the exit first, and then it says Error.
+REASONS = ["OOMKilled"]
 
 
 def kills(crier: Crier, container: Container) -> list[Line]:
@@ -33,7 +35,8 @@ def check_chain(crier: Crier, container: Container) -> Line:
         belongs(line, container)
     same(oom, data__scope="memcg", process__pid=container.pid)
     same(exit_line, process__pid=container.pid, data__container_init=True)
-    same(exited, data__cause="oom", data__exit_code=137, data__runtime__reason="OOMKilled", data__runtime__exit_code=137)
+    same(exited, data__cause="oom", data__exit_code=137, data__runtime__exit_code=137)
+    assert exited.get("data.runtime.reason") in REASONS, f"{exited}"
     incidents = {line.get("correlation.incident_id") for line in (oom, exit_line, exited)}
     assert len(incidents) == 1 and None not in incidents, f"one death has the incidents {incidents}"
     assert only(crier.events("container.exited", container=container), "container.exited") is exited
