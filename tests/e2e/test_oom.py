@@ -46,15 +46,15 @@ def check_chain(crier: Crier, container: Container) -> Line:
 def test_chain_and_restart(env: Env) -> None:
     pod = env.pod("cart-7d9f8b6c5-x2x4k", labels={"app": "cart"})
     container = pod.start("app", "onusr1", "hog", memory=LIMIT)
-    memory_group = cgroups.memory_hierarchy().path(container.cgroup)
-    inode = str(os.stat(memory_group).st_ino)
+    limited = container.limited_cgroup()
+    inode = str(os.stat(cgroups.memory_hierarchy().path(limited)).st_ino)
     belongs(env.crier.wait_event("container.started", container=container), container)
     container.signal(signal.SIGUSR1)
     container.wait_exit()
     exited = check_chain(env.crier, container)
     oom = kills(env.crier, container)[0]
     same(oom, severity="fatal", priority="critical", data__limit__level="container", data__limit__bytes=LIMIT)
-    same(oom, data__limit__cgroup__id=inode, data__limit__cgroup__path=container.cgroup, data__victim_index=1)
+    same(oom, data__limit__cgroup__id=inode, data__limit__cgroup__path=limited, data__victim_index=1)
     assert oom.get("data.victim.rss_bytes", 0) > LIMIT // 2, f"a victim that filled {LIMIT} bytes has {oom}"
     # Usage is read at the kill, a moment in which the victim's last charge was refused.
     assert LIMIT * 0.9 < oom.get("data.limit.usage_bytes", 0) <= LIMIT, f"usage at the kill: {oom}"

@@ -159,6 +159,13 @@ class Container:
         inner = "/container" if self.pod.runtime.startswith("crun") else ""
         return f"{self.pod.cgroup}/cri-containerd-{self.id}.scope{inner}"
 
+    def limited_cgroup(self) -> str:
+        """The group that has the memory limit, asked while it lives: crun's scope (1.21) or the group in it (1.8)."""
+        outer = self.cgroup.removesuffix("/container")
+        limit = cgroups.memory_hierarchy().path(outer) / "memory.max"
+        has_limit = outer != self.cgroup and limit.read_text(encoding="ascii").strip() != "max"
+        return outer if has_limit else self.cgroup
+
 
 class Pod:
     """A sandbox and its containers."""
