@@ -281,8 +281,8 @@ enum crier_wire_armed {
 
 /* Knobs that user space may turn while the programs run. */
 struct crier_wire_control {
-	__u32 armed;	     /* enum crier_wire_armed; the producer that clears it wakes user space */
-	__u32 event_mask;    /* 1 << enum crier_wire_type: event records wanted at all; copied to each CPU's slot */
+	__u32 armed;	  /* enum crier_wire_armed; the producer that clears it wakes user space */
+	__u32 event_mask; /* 1 << enum crier_wire_type: event records wanted at all; copied to each CPU's slot */
 	__u32 args_max;	     /* bytes of arguments to copy, 0 = none, at most CRIER_WIRE_ARGS_MAX */
 	__u32 bulk_rate;     /* bulk events per cgroup and second, 0 = no budget */
 	__u32 critical_rate; /* critical events per cgroup and second: a ceiling, 0 = none */
