@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -42,17 +43,23 @@ static int body_alarm(void *arg)
 	return body_pause(arg);
 }
 
+static sem_t thread_began;
+
 static void *thread_pause(void *arg)
 {
+	sem_post(&thread_began);
 	return (void *)(intptr_t)body_pause(arg);
 }
 
+/* A new thread blocks everything until it has begun: only then it can be the one that takes the signal. */
 static int body_main_blocks(void *arg)
 {
 	pthread_t thread;
 	sigset_t set;
 
+	sem_init(&thread_began, 0, 0);
 	pthread_create(&thread, NULL, thread_pause, NULL);
+	sem_wait(&thread_began);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* the other thread takes it */
