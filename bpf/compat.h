@@ -38,6 +38,28 @@ crier_inline bool crier_is_set(const void *p)
 #define crier_keep_bounds(value) asm volatile("" : "+r"(value))
 
 /*
+ * Tracepoints run their programs with preemption on since 7.0 (a46023d5616e). A task that comes in between and meets the same
+ * tracepoint on that CPU finds the program taken, and its event is lost: nothing but a recursion miss tells of it (seen on
+ * 7.3: ends of processes that one OOM killed together). So exec, fork and exit switch it off as their first step: others meet under
+ * a lock, or (reclaim) tell hints. The functions are there since 6.10; before 7.0 they change nothing. In one
+ * file only: libbpf's linker (1.1) refuses the second one that names such a function.
+ */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+#define crier_unpreempted(call)                                                                              \
+	({                                                                                                   \
+		int unpreempted_result;                                                                      \
+                                                                                                             \
+		if (bpf_preempt_disable && bpf_preempt_enable)                                               \
+			bpf_preempt_disable();                                                               \
+		unpreempted_result = (call);                                                                 \
+		if (bpf_preempt_disable && bpf_preempt_enable)                                               \
+			bpf_preempt_enable();                                                                \
+		unpreempted_result;                                                                          \
+	})
+
+/*
  * Set by user space before the load, from BTF; the verifier then drops the branch not taken, which may hold
  * an access that this kernel would refuse.
  */

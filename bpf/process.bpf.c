@@ -415,25 +415,27 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 SEC("tp_btf/sched_process_exec")
 int crier_tp_exec(__u64 *ctx)
 {
-	return crier_exec(true, (void *)ctx[0], (void *)ctx[2], CRIER_HOOK_TP_BTF_EXEC);
+	return crier_unpreempted(crier_exec(true, (void *)ctx[0], (void *)ctx[2], CRIER_HOOK_TP_BTF_EXEC));
 }
 
 SEC("raw_tp/sched_process_exec")
 int crier_raw_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	return crier_exec(false, (void *)ctx->args[0], (void *)ctx->args[2], CRIER_HOOK_RAW_TP_EXEC);
+	return crier_unpreempted(
+		crier_exec(false, (void *)ctx->args[0], (void *)ctx->args[2], CRIER_HOOK_RAW_TP_EXEC));
 }
 
 SEC("tp_btf/sched_process_fork")
 int crier_tp_fork(__u64 *ctx)
 {
-	return crier_fork(true, (void *)ctx[0], (void *)ctx[1], CRIER_HOOK_TP_BTF_FORK);
+	return crier_unpreempted(crier_fork(true, (void *)ctx[0], (void *)ctx[1], CRIER_HOOK_TP_BTF_FORK));
 }
 
 SEC("raw_tp/sched_process_fork")
 int crier_raw_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	return crier_fork(false, (void *)ctx->args[0], (void *)ctx->args[1], CRIER_HOOK_RAW_TP_FORK);
+	return crier_unpreempted(
+		crier_fork(false, (void *)ctx->args[0], (void *)ctx->args[1], CRIER_HOOK_RAW_TP_FORK));
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -442,7 +444,7 @@ int crier_tp_exit(__u64 *ctx)
 	/* the verifier refuses ctx[1] where the tracepoint has one argument; the flag makes it dead code */
 	bool group_dead = crier_exit_has_group_dead ? (ctx[1] & 1) : false;
 
-	return crier_exit(true, (void *)ctx[0], group_dead, CRIER_HOOK_TP_BTF_EXIT);
+	return crier_unpreempted(crier_exit(true, (void *)ctx[0], group_dead, CRIER_HOOK_TP_BTF_EXIT));
 }
 
 SEC("raw_tp/sched_process_exit")
@@ -450,5 +452,5 @@ int crier_raw_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	bool group_dead = crier_exit_has_group_dead ? (ctx->args[1] & 1) : false;
 
-	return crier_exit(false, (void *)ctx->args[0], group_dead, CRIER_HOOK_RAW_TP_EXIT);
+	return crier_unpreempted(crier_exit(false, (void *)ctx->args[0], group_dead, CRIER_HOOK_RAW_TP_EXIT));
 }
