@@ -41,21 +41,19 @@ crier_inline bool crier_is_set(const void *p)
  * Tracepoints run their programs with preemption on since 7.0 (a46023d5616e). A task that comes in between and meets the same
  * tracepoint on that CPU finds the program taken, and its event is lost: nothing but a recursion miss tells of it (seen on
  * 7.3: ends of processes that one OOM killed together). So exec, fork and exit switch it off as their first step: others meet under
- * a lock, or (reclaim) tell hints. The functions are there since 6.10; before 7.0 they change nothing. In one
- * file only: libbpf's linker (1.1) refuses the second one that names such a function.
+ * a lock, or (reclaim) tell hints. User space puts a call of the kernel's function where the mark stands, if the kernel
+ * has it (6.10+); else the mark does nothing. No __ksym: with one, libbpf loads nothing where the kernel has no BTF.
  */
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
+#define crier_call_here(mark)                                                                                \
+	asm volatile("r0 = %0" : : "i"(mark) : "r0", "r1", "r2", "r3", "r4", "r5", "memory")
 
 #define crier_unpreempted(call)                                                                              \
 	({                                                                                                   \
 		int unpreempted_result;                                                                      \
                                                                                                              \
-		if (bpf_preempt_disable && bpf_preempt_enable)                                               \
-			bpf_preempt_disable();                                                               \
+		crier_call_here(CRIER_MARK_PREEMPT_DISABLE);                                                 \
 		unpreempted_result = (call);                                                                 \
-		if (bpf_preempt_disable && bpf_preempt_enable)                                               \
-			bpf_preempt_enable();                                                                \
+		crier_call_here(CRIER_MARK_PREEMPT_ENABLE);                                                  \
 		unpreempted_result;                                                                          \
 	})
 

@@ -10,7 +10,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define TRACE_PREFIX "btf_trace_" /* typedef of a tracepoint's handler */
+#define TRACE_PREFIX	"btf_trace_" /* typedef of a tracepoint's handler */
+#define PREEMPT_DISABLE "bpf_preempt_disable"
+#define PREEMPT_ENABLE	"bpf_preempt_enable"
 /* Far above any kernel's; what is larger is no BTF. */
 #define BTF_BYTES_MAX (256u * 1024 * 1024)
 /* Types are found by id from every so-manieth on. */
@@ -139,14 +141,19 @@ static unsigned begin_of(const char *name)
 	return (unsigned)(uint8_t)name[0] | (name[0] ? (unsigned)(uint8_t)name[1] << 8 : 0);
 }
 
+static void learn_begin(struct begins *begins, const char *name)
+{
+	unsigned at = begin_of(name);
+
+	begins->bits[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
 static void learn_begins(struct begins *begins)
 {
+	learn_begin(begins, PREEMPT_DISABLE); /* and _enable */
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
-		for (size_t i = 0; i < crier_hook_lists[event].count; i++) {
-			unsigned at = begin_of(crier_hook_lists[event].hooks[i].target);
-
-			begins->bits[at / 8] |= (uint8_t)(1u << at % 8);
-		}
+		for (size_t i = 0; i < crier_hook_lists[event].count; i++)
+			learn_begin(begins, crier_hook_lists[event].hooks[i].target);
 }
 
 static bool may_be_wanted(const struct begins *begins, const char *name)
@@ -158,6 +165,10 @@ static bool may_be_wanted(const struct begins *begins, const char *name)
 
 static void match_type(struct crier_btf_facts *facts, unsigned id, const char *name, bool is_function)
 {
+	if (is_function && strcmp(name, PREEMPT_DISABLE) == 0)
+		facts->preempt_disable = id;
+	else if (is_function && strcmp(name, PREEMPT_ENABLE) == 0)
+		facts->preempt_enable = id;
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook_list *list = &crier_hook_lists[event];
 
@@ -321,6 +332,8 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct c
 		return crier_err_set(err, path ? -EBADMSG : -ENOTSUP,
 				     "%s: not BTF (%s); give a file made for this kernel",
 				     path ? path : CRIER_KERNEL_BTF, strerror(-r));
+	if (path) /* a call takes the running kernel's ids */
+		facts.preempt_disable = facts.preempt_enable = 0;
 	*ret_facts = facts;
 	return 0;
 }

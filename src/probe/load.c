@@ -102,6 +102,48 @@ static void select_programs(struct bpf_object *obj, const struct crier_choice *c
 	}
 }
 
+/* The id to call where `insn` is a mark; 0: it is none. */
+static unsigned call_at(const struct crier_btf_facts *facts, const struct bpf_insn *insn)
+{
+	if (insn->code != (BPF_ALU64 | BPF_MOV | BPF_K) || insn->dst_reg != BPF_REG_0)
+		return 0;
+	switch (insn->imm) {
+	case CRIER_MARK_PREEMPT_DISABLE: return facts->preempt_disable;
+	case CRIER_MARK_PREEMPT_ENABLE: return facts->preempt_enable;
+	default: return 0;
+	}
+}
+
+/* Calls of the kernel's own functions in place of marks, where this kernel has them: see bpf/compat.h. */
+static int put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts)
+{
+	struct bpf_program *prog;
+
+	if (!facts->preempt_disable || !facts->preempt_enable)
+		return 0;
+	bpf_object__for_each_program (prog, obj) {
+		size_t count = bpf_program__insn_cnt(prog);
+		_cleanup_free_ struct bpf_insn *insns = calloc(count, sizeof(*insns));
+		int r;
+
+		if (!insns)
+			return -ENOMEM;
+		memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
+		for (size_t i = 0; i < count; i++) {
+			unsigned id = call_at(facts, &insns[i]);
+
+			if (id)
+				insns[i] = (struct bpf_insn){.code = BPF_JMP | BPF_CALL,
+							     .src_reg = BPF_PSEUDO_KFUNC_CALL,
+							     .imm = (int32_t)id};
+		}
+		r = bpf_program__set_insns(prog, insns, count);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* A load failed because of the program in crier_words. @return false: because of something else */
 static bool refuse_program(struct crier_probe *probe, int code)
 {
@@ -154,7 +196,9 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 		if (r)
 			return crier_err_set(err, -EINVAL, "bpf: map sizes are refused by libbpf");
 		select_programs(probe->skel->obj, &probe->choice, -1, probe->has_seed);
-		r = crier_bpf__load(probe->skel);
+		r = put_calls(probe->skel->obj, &probe->facts);
+		if (r == 0)
+			r = crier_bpf__load(probe->skel);
 		if (r == 0)
 			return 0;
 		crier_bpf__destroy(probe->skel);
@@ -292,6 +336,8 @@ int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crie
 				     strerror(errno));
 	select_programs(obj, &probe->choice, (int)event, false);
 	r = share_maps(probe, obj);
+	if (r == 0)
+		r = put_calls(obj, &probe->facts);
 	if (r == 0)
 		r = bpf_object__load(obj);
 	if (r) {

@@ -438,7 +438,43 @@ static void btf_as_libbpf_reads_it(void)
 	btf__free(btf);
 }
 
+/* @return calls of kernel functions in the loaded program of an event */
+static unsigned kernel_calls(enum crier_probe_event event)
+{
+	static struct bpf_insn insns[8192];
+	struct bpf_prog_info info = {.xlated_prog_insns = (uint64_t)(uintptr_t)insns,
+				     .xlated_prog_len = sizeof(insns)};
+	uint32_t len = sizeof(info);
+	unsigned calls = 0;
+
+	CHECK_EQ(bpf_obj_get_info_by_fd(bpf_program__fd(probe->programs[event]), &info, &len), 0);
+	CHECK(info.xlated_prog_len > 0 && info.xlated_prog_len <= sizeof(insns), "%u bytes of program",
+	      info.xlated_prog_len);
+	for (size_t i = 0; i < info.xlated_prog_len / sizeof(*insns); i++)
+		calls += insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_KFUNC_CALL;
+	return calls;
+}
+
+/* Where the kernel lets programs switch preemption off, those of processes do: once on, and off again on each way out. */
+static void processes_are_not_preempted(void)
+{
+	static const enum crier_probe_event events[] = {CRIER_PROBE_EXEC, CRIER_PROBE_FORK, CRIER_PROBE_EXIT};
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool is_possible;
+
+	CHECK(btf != NULL);
+	is_possible = btf__find_by_name_kind(btf, "bpf_preempt_disable", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	setup_open(&(struct setup){0});
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(events); i++) {
+		unsigned calls = kernel_calls(events[i]);
+
+		CHECK(is_possible ? calls >= 2 : calls == 0, "event %u: %u calls", events[i], calls);
+	}
+}
+
 const struct test_case open_tests[] = {
+	{"processes_are_not_preempted", processes_are_not_preempted, true},
 	{"btf_as_libbpf_reads_it", btf_as_libbpf_reads_it, false},
 	{"wire_layout", wire_layout, false},
 	{"hook_names", hook_names, false},
