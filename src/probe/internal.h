@@ -36,7 +36,8 @@ struct crier_btf_facts {
 	bool exit_has_group_dead;
 	bool victim_is_pid;						/* mark_victim(int) */
 	unsigned found[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX]; /* BTF id, 0 = no such target */
-	unsigned preempt_disable, preempt_enable; /* the kernel's functions for programs, by its own BTF; 0 = none */
+	unsigned preempt_disable,
+		preempt_enable; /* the kernel's functions for programs, by its own BTF; 0 = none */
 };
 
 int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts,
