@@ -144,6 +144,29 @@ static int put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts
 	return 0;
 }
 
+/*
+ * The program in crier_words was refused: is it one with calls in it? The verifiers of 6.10 to 6.12 take no global function
+ * while preemption is off, and those kernels do not preempt programs at tracepoints anyway.
+ */
+static bool give_up_calls(struct crier_probe *probe)
+{
+	static const enum crier_probe_event events[] = {CRIER_PROBE_EXEC, CRIER_PROBE_FORK, CRIER_PROBE_EXIT};
+
+	if (!probe->facts.preempt_disable)
+		return false;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(events); i++) {
+		const struct crier_hook *hook = crier_choice_hook(&probe->choice, events[i]);
+
+		if (hook && strcmp(hook->program, crier_words.program) == 0) {
+			crier_debug("hook %s: load refused with preemption off: %s", hook->name,
+				    crier_words.cause);
+			probe->facts.preempt_disable = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A load failed because of the program in crier_words. @return false: because of something else */
 static bool refuse_program(struct crier_probe *probe, int code)
 {
@@ -203,7 +226,7 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 			return 0;
 		crier_bpf__destroy(probe->skel);
 		probe->skel = NULL;
-		if (!*crier_words.program || !refuse_program(probe, r))
+		if (!*crier_words.program || (!give_up_calls(probe) && !refuse_program(probe, r)))
 			break;
 	}
 	return load_error(r, err);
