@@ -235,7 +235,7 @@ const struct crier_field crier_attribution_fields[] = {
 	ENUM(struct crier_attribution, reason, "reason", crier_reason_names, CRIER_REASON_COUNT,
 	     "Why it is not full."),
 	{ROW(UINT, struct crier_attribution, wait_us, "wait_us",
-	     "How long the event was held for its metadata."),
+	     "How long the event was held: for its metadata or, the exit of an OOM victim, for its kill's record."),
 	 .lean_skip = 1 + 0},
 	FIELDS_END,
 };

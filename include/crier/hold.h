@@ -38,8 +38,8 @@ int crier_hold_push(struct crier_hold *hold, uint64_t key, uint64_t now_ns, cons
 bool crier_hold_has(const struct crier_hold *hold, uint64_t key);
 
 /**
- * Hand over the key's items, oldest first, with the time each was pushed, and forget them. `fn` must not push to the
- * same key. @return items handed over
+ * Hand over the key's items, oldest first, with the time each was pushed, and forget them. What `fn` pushes to the same key
+ * begins a new queue. @return items handed over
  */
 typedef void (*crier_hold_fn)(void *ctx, uint64_t pushed_ns, const void *bytes, size_t len);
 size_t crier_hold_release(struct crier_hold *hold, uint64_t key, crier_hold_fn fn, void *ctx);

@@ -323,6 +323,7 @@ void crier_death_finish(struct crier_pipeline *p, struct crier_life *life)
 {
 	struct crier_container *container = life->container;
 
+	crier_doomed_settle(p); /* its init's own end may be waiting */
 	life->dying_until_ns = 0;
 	life->next_ask_ns = 0;
 	crier_list_remove(&life->dying);

@@ -2,7 +2,7 @@
 /*
  * Inside the pipeline: what its files share and nobody else sees. Reading order: pipeline.c (inputs, deadlines),
  * arrive.c (what a record does to the tables), locate.c (which container is this?), life.c and wait.c (asked about, held,
- * settled), process.c and oom.c (records to events), death.c, mail.c (what the runtime tells), mend.c (lines that left
+ * settled), process.c and oom.c (records to events), doomed.c (exits before their kill), death.c, mail.c (what the runtime tells), mend.c (lines that left
  * without a name), watch.c (pressure, throttling), output.c (filter, number, emit), report.c.
  */
 #ifndef CRIER_PIPELINE_INTERNAL_H
@@ -26,6 +26,7 @@
 /* A file of cgroupfs or /proc: memory.stat has some 6 KiB, /proc/PID/cgroup a dozen paths; what is kept of a bundle 32. */
 #define FILE_BYTES	(64 * 1024)
 #define EXITED_TOLD_MAX 256 /* ids kept for the state file */
+#define KILLED_MAX	64  /* victims remembered; the exit of one forgotten waits in vain for a moment */
 
 /* What was seen of a container's end. */
 struct crier_death {
@@ -222,6 +223,9 @@ struct crier_pipeline {
 	uint64_t stats_last_ns;
 
 	struct crier_incidents node_incidents;
+	struct crier_process_key killed[KILLED_MAX]; /* victims whose kill was told, a ring */
+	size_t killed_count;
+	uint64_t doomed_due_ns; /* of the exit that waits longest for its kill; NEVER: none does */
 	struct crier_node_pressure node_pressure;
 	struct {
 		struct crier_process_key trigger;
@@ -340,6 +344,8 @@ void crier_mend_tried(struct crier_pipeline *p, uint64_t cgroup_id);
 /* process.c */
 void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *d,
 			  struct crier_subject subject, uint64_t wait_ns);
+void crier_process_exit(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
+			uint64_t wait_ns);
 void crier_process_fill(struct crier_event *event, const struct crier_wire_task *task);
 void crier_process_begin(struct crier_pipeline *p, struct crier_event *event, enum crier_type type,
 			 const struct crier_wire_header *header, const struct crier_subject *subject,
@@ -361,6 +367,19 @@ uint8_t crier_role_of(const struct crier_subject *subject, const struct crier_wi
 /* oom.c */
 void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
 		      uint64_t wait_ns);
+
+/* doomed.c */
+/**
+ * Is this the exit of an OOM victim whose kill has not been told? Then it was kept, and will be told after it. Nothing for
+ * any other exit: one flag is looked at.
+ */
+bool crier_doomed_waits(struct crier_pipeline *p, const struct crier_decoded *d, uint64_t wait_ns);
+/** The kill of this process has been told: so is its exit, if it waited for that. */
+void crier_doomed_killed(struct crier_pipeline *p, struct crier_process_key victim);
+/** Who has waited long enough is told as it is. */
+void crier_doomed_due(struct crier_pipeline *p);
+/** All who wait are told now: nothing better will come, or what comes next must not be told before them. */
+void crier_doomed_settle(struct crier_pipeline *p);
 
 /* unseen.c */
 /** Where no execution is seen: tell from the runtime's word that a container was created and started. */

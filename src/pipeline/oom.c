@@ -328,4 +328,6 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	uint64_t seq = crier_output(p, &event, d->header->ring, false);
 
 	crier_incident_add(incident, &fact, seq);
+	if (is_seen)
+		crier_doomed_killed(p, fact.key);
 }

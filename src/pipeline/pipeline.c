@@ -132,7 +132,7 @@ int crier_pipeline_new(const struct crier_config *config, const struct crier_sta
 	crier_list_init(&p->unanswered);
 	crier_list_init(&p->unheard);
 	crier_list_init(&p->dying);
-	p->busy_due_ns = NEVER;
+	p->busy_due_ns = p->doomed_due_ns = NEVER;
 	memcpy(p->emit.instance, start->instance, sizeof(p->emit.instance));
 	memcpy(p->emit.boot, start->boot, sizeof(p->emit.boot));
 	p->emit.unix_offset_ns = start->unix_offset_ns;
@@ -271,6 +271,7 @@ static void tick_lives(struct crier_pipeline *p)
 static void tick(struct crier_pipeline *p)
 {
 	tick_lives(p);
+	crier_doomed_due(p);
 	if (!p->ready)
 		return;
 	if (is_due(p, &p->throttle_due_ns, p->config->throttle_interval_ms))
@@ -289,7 +290,7 @@ static void tick(struct crier_pipeline *p)
 
 uint64_t crier_pipeline_deadline(const struct crier_pipeline *p)
 {
-	uint64_t due = p->busy_due_ns;
+	uint64_t due = crier_min(p->busy_due_ns, p->doomed_due_ns);
 
 	if (!p->ready)
 		return due;
@@ -436,6 +437,7 @@ void crier_pipeline_feed(struct crier_pipeline *p, enum crier_input_type type, u
 	case CRIER_INPUT_STOP:
 		p->is_stopping = true;
 		crier_arrive_ready(p); /* it may be stopped before it has begun */
+		crier_doomed_settle(p);
 		crier_index_each(p->index, settle_one, p);
 		crier_report_stop(p, text);
 		break;

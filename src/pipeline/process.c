@@ -301,12 +301,12 @@ static bool find_init(void *ctx, struct crier_container *container)
 	return false;
 }
 
-static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d,
-			 const struct crier_subject *subject, uint64_t wait_ns)
+void crier_process_exit(struct crier_pipeline *p, const struct crier_decoded *d, struct crier_subject subject,
+			uint64_t wait_ns)
 {
 	const struct crier_wire_exit *exit = d->exit;
-	struct crier_life *life = subject->life;
-	bool is_init = crier_is_init(subject->container, &exit->task);
+	struct crier_life *life = subject.life;
+	bool is_init = crier_is_init(subject.container, &exit->task);
 	struct crier_incident_fact fact = {
 		.type = CRIER_TYPE_PROCESS_EXIT,
 		.key = crier_key_of(&exit->task),
@@ -319,9 +319,9 @@ static void process_exit(struct crier_pipeline *p, const struct crier_decoded *d
 	struct crier_event event;
 	uint64_t seq;
 
-	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_EXIT, d->header, subject, wait_ns);
+	crier_process_begin(p, &event, CRIER_TYPE_PROCESS_EXIT, d->header, &subject, wait_ns);
 	crier_process_fill(&event, &exit->task);
-	event.process.role = crier_role_of(subject, &exit->task);
+	event.process.role = crier_role_of(&subject, &exit->task);
 	fill_exit(&data, exit, is_init);
 	if (data.signal != CRIER_UNKNOWN_U64)
 		event.severity = CRIER_SEVERITY_WARN;
@@ -489,7 +489,10 @@ void crier_process_record(struct crier_pipeline *p, const struct crier_decoded *
 	switch (d->header->type) {
 	case CRIER_WIRE_EXEC: process_exec(p, d, &subject, wait_ns); break;
 	case CRIER_WIRE_FORK: process_fork(p, d, &subject, wait_ns); break;
-	case CRIER_WIRE_EXIT: process_exit(p, d, &subject, wait_ns); break;
+	case CRIER_WIRE_EXIT:
+		if (!crier_doomed_waits(p, d, wait_ns))
+			crier_process_exit(p, d, subject, wait_ns);
+		break;
 	case CRIER_WIRE_SIGNAL: process_signal(p, d, &subject, wait_ns); break;
 	case CRIER_WIRE_OOM: crier_oom_record(p, d, subject, wait_ns); break;
 	default: process_lifecycle(p, d, &subject); break;

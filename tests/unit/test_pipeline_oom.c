@@ -99,12 +99,86 @@ static void a_host_victim_is_the_nodes(void **state)
 	node_free(node);
 }
 
+/* On another CPU the victim may end between the kernel's signal and its mark: the exit waits for the kill. */
+static void an_exit_before_its_kill_names_it(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
+	struct crier_wire_oom oom = oom_of(CG_A);
+
+	(void)state;
+	run_container(node, CG_A, ID_A, "app", PID);
+	feed_exit(node, CG_A, PID, 1000 * S, 9, CRIER_EXIT_OOM);
+	assert_int_equal(count_of(node, "process.exit"), 0);
+	assert_true(crier_pipeline_deadline(node->pipeline) <= node->now_ns + 100 * MS);
+	oom.levels[0].oom_delta = 1;
+	node->now_ns += 3 * MS;
+	feed_oom(node, CG_A, &oom);
+	mail_exited(node, ID_A, "app", "OOMKilled", 137);
+	assert_int_equal(count_of(node, "process.exit"), 1);
+	assert_int_equal(count_of(node, "container.exited"), 1);
+
+	json_t *oomed = line_of(node, "container.oom", 0), *exited = line_of(node, "process.exit", 0);
+	json_t *end = line_of(node, "container.exited", 0);
+
+	assert_string_equal(text_at(exited, "correlation.caused_by.0.kind"), "container.oom");
+	assert_string_equal(text_at(exited, "correlation.caused_by.0.basis"), "same_task");
+	assert_string_equal(text_at(exited, "correlation.caused_by.0.event_id"),
+			    text_at(oomed, "event_id"));
+	assert_int_equal(int_at(exited, "attribution.wait_us"), 3000);
+	assert_string_equal(text_at(end, "correlation.incident_id"),
+			    text_at(oomed, "correlation.incident_id"));
+	assert_string_equal(text_at(end, "data.cause"), "oom");
+	node_free(node);
+}
+
+/* Its kill's record was lost: the exit waits a moment, not for good. */
+static void an_exit_whose_kill_never_comes_is_told(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_DEFAULT, true);
+	struct crier_wire_oom oom = oom_of(CG_B);
+
+	(void)state;
+	run_container(node, CG_A, ID_A, "app", PID);
+	feed_exit(node, CG_A, PID, 1000 * S, 9, CRIER_EXIT_OOM);
+	oom.victim.pid++;
+	feed_oom(node, CG_B, &oom); /* another's kill is not it */
+	run_until(node, node->now_ns + 99 * MS);
+	assert_int_equal(count_of(node, "process.exit"), 0);
+	run_until(node, node->now_ns + 2 * MS);
+	assert_int_equal(count_of(node, "process.exit"), 1);
+	assert_int_equal(int_at(line_of(node, "process.exit", 0), "data.oom_killed"), 1);
+	node_free(node);
+}
+
+/* Nothing of a container is told after its end. */
+static void an_end_takes_the_exit_that_waits_along(void **state)
+{
+	struct node *node = node_new(CRIER_PROFILE_DEFAULT, false);
+
+	(void)state;
+	run_container(node, CG_A, ID_A, "app", PID);
+	feed_exit(node, CG_A, PID, 1000 * S, 9, CRIER_EXIT_OOM);
+	feed_populated(node, CG_A, 0);
+	assert_int_equal(count_of(node, "process.exit"), 1);
+	assert_int_equal(count_of(node, "container.exited"), 1);
+	assert_int_equal(int_at(line_of(node, "container.exited", 0), "data.signal"), 9);
+	assert_true(int_at(line_of(node, "process.exit", 0), "seq") <
+		    int_at(line_of(node, "container.exited", 0), "seq"));
+	feed_exit(node, CG_HOST, PID, 1000 * S, 9, CRIER_EXIT_OOM);
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_STOP, node->now_ns, "{}", 2);
+	assert_int_equal(count_of(node, "process.exit"), 2); /* and a stop */
+	node_free(node);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_is_found_where_the_count_rose),
 		cmocka_unit_test(a_group_kill_names_one_limit_for_all_victims),
 		cmocka_unit_test(a_host_victim_is_the_nodes),
+		cmocka_unit_test(an_exit_before_its_kill_names_it),
+		cmocka_unit_test(an_exit_whose_kill_never_comes_is_told),
+		cmocka_unit_test(an_end_takes_the_exit_that_waits_along),
 	};
 
 	return cmocka_run_group_tests_name("pipeline_oom", tests, NULL, NULL);
