@@ -122,8 +122,7 @@ static void an_exit_before_its_kill_names_it(void **state)
 
 	assert_string_equal(text_at(exited, "correlation.caused_by.0.kind"), "container.oom");
 	assert_string_equal(text_at(exited, "correlation.caused_by.0.basis"), "same_task");
-	assert_string_equal(text_at(exited, "correlation.caused_by.0.event_id"),
-			    text_at(oomed, "event_id"));
+	assert_string_equal(text_at(exited, "correlation.caused_by.0.event_id"), text_at(oomed, "event_id"));
 	assert_int_equal(int_at(exited, "attribution.wait_us"), 3000);
 	assert_string_equal(text_at(end, "correlation.incident_id"),
 			    text_at(oomed, "correlation.incident_id"));
