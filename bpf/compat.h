@@ -43,6 +43,8 @@ crier_inline bool crier_is_set(const void *p)
  * 7.3: ends of processes that one OOM killed together). So exec, fork and exit switch it off as their first step: others meet under
  * a lock, or (reclaim) tell hints. User space puts a call of the kernel's function where the mark stands, if the kernel
  * has it (6.10+); else the mark does nothing. No __ksym: with one, libbpf loads nothing where the kernel has no BTF.
+ * Where a task is due to be preempted it now is when the program switches it on again, and still inside of it. So there each of
+ * these events passes a second program, which tells what the first was turned away from.
  */
 #define crier_call_here(mark)                                                                                \
 	asm volatile("r0 = %0" : : "i"(mark) : "r0", "r1", "r2", "r3", "r4", "r5", "memory")
@@ -63,6 +65,8 @@ crier_inline bool crier_is_set(const void *p)
  */
 /* sched_process_exit(task, group_dead): 6.16. Sign: parameters of typedef btf_trace_sched_process_exit. */
 extern const volatile bool crier_exit_has_group_dead;
+/* Each exec, fork and exit passes a second program: 7.0+, see crier_unpreempted. */
+extern const volatile bool crier_has_second;
 /* The primary hierarchy (its ids key the class map). */
 extern const volatile bool crier_primary_is_v2;
 extern const volatile __u32 crier_primary_hierarchy_id;

@@ -6,6 +6,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile bool crier_exit_has_group_dead = false;
+const volatile bool crier_has_second = false;
 const volatile bool crier_primary_is_v2 = false;
 const volatile __u32 crier_primary_hierarchy_id = 0;
 const volatile __u32 crier_page_size = 4096;

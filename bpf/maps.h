@@ -90,6 +90,14 @@ crier_map struct {
 	__type(value, __u64);
 } crier_exit_told SEC(".maps");
 
+/* Tasks in the midst of an event that the first of two programs has seen: process.bpf.c. */
+crier_map struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, __u8);
+} crier_seen SEC(".maps");
+
 /* Sum over the threads of an ending process. */
 struct crier_cpu_times {
 	__u64 user_ns;

@@ -8,16 +8,42 @@ char LICENSE[] SEC("license") = "GPL";
 /* Threads whose times are added up when a process ends; a process with more tells a little less CPU time. */
 #define CRIER_THREADS_MAX 64
 
-crier_inline bool crier_start(const bool direct, struct crier_making *making, struct task_struct *task)
+/*
+ * From 7.0 on each event passes two programs (see crier_unpreempted): a first, which leaves a note that it was there, and a
+ * second, which takes the note away and tells the event itself where there is none. What is filtered is counted by the first.
+ * @param second  which of the two this is; @param task  whom the event is about: in the midst of one at a time
+ */
+crier_inline bool crier_was_seen(const bool second, struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+	__u8 seen = 1;
+
+	if (!crier_has_second)
+		return false;
+	if (second)
+		return bpf_map_delete_elem(&crier_seen, &key) == 0;
+	bpf_map_update_elem(&crier_seen, &key, &seen, BPF_ANY);
+	return false;
+}
+
+crier_inline void crier_filter(const bool second, const struct crier_making *making,
+			       enum crier_wire_class ring)
+{
+	if (!second)
+		crier_drop_filtered(making->counters, ring);
+}
+
+crier_inline bool crier_start(const bool direct, const bool second, struct crier_making *making,
+			      struct task_struct *task)
 {
 	if (!crier_begin(making))
 		return false;
 	if (crier_is_wanted(making)) {
 		making->cgroup_id = crier_task_cgroup_id(direct, task);
 		if (crier_class_of(making, making->cgroup_id) != CRIER_CGROUP_HOST)
-			return true;
+			return !crier_was_seen(second, task);
 	}
-	crier_drop_filtered(making->counters, CRIER_CLASS_BULK);
+	crier_filter(second, making, CRIER_CLASS_BULK);
 	return false;
 }
 
@@ -132,7 +158,8 @@ crier_inline void crier_exec_tell_long(const bool direct, struct crier_making *m
 	crier_output(making, scratch, end & (CRIER_WIRE_RECORD_MAX - 1));
 }
 
-crier_inline int crier_exec(const bool direct, struct task_struct *task, struct linux_binprm *bprm, __u8 hook)
+crier_inline int crier_exec(const bool direct, const bool second, struct task_struct *task,
+			    struct linux_binprm *bprm, __u8 hook)
 {
 	struct crier_making making = {.type = CRIER_WIRE_EXEC, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct crier_exec_short made;
@@ -140,7 +167,7 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 	struct crier_who who;
 	bool is_ns_init;
 
-	if (!crier_start(direct, &making, task))
+	if (!crier_start(direct, second, &making, task))
 		return 0;
 	/* whoever called execve, the leader is what remains (de_thread) */
 	who = crier_who(direct, task);
@@ -168,8 +195,8 @@ crier_inline int crier_exec(const bool direct, struct task_struct *task, struct 
 
 /* fork */
 
-crier_inline int crier_fork(const bool direct, struct task_struct *parent, struct task_struct *child,
-			    __u8 hook)
+crier_inline int crier_fork(const bool direct, const bool second, struct task_struct *parent,
+			    struct task_struct *child, __u8 hook)
 {
 	struct crier_making making = {.type = CRIER_WIRE_FORK, .ring = CRIER_CLASS_BULK, .hook = hook};
 	__u32 pid = (__u32)crier_get(direct, child, pid);
@@ -179,7 +206,7 @@ crier_inline int crier_fork(const bool direct, struct task_struct *parent, struc
 
 	if (pid != (__u32)crier_get(direct, child, tgid)) /* a thread */
 		return 0;
-	if (!crier_start(direct, &making, child) || !crier_admit(&making))
+	if (!crier_start(direct, second, &making, child) || !crier_admit(&making))
 		return 0;
 	record = crier_reserve(&making, sizeof(*record));
 	if (!record)
@@ -355,7 +382,8 @@ crier_inline void crier_fill_exit(const bool direct, struct crier_wire_exit *rec
 	record->flags = flags;
 }
 
-crier_inline int crier_exit(const bool direct, struct task_struct *task, bool group_dead, __u8 hook)
+crier_inline int crier_exit(const bool direct, const bool second, struct task_struct *task, bool group_dead,
+			    __u8 hook)
 {
 	struct crier_making making = {.type = CRIER_WIRE_EXIT, .ring = CRIER_CLASS_BULK, .hook = hook};
 	struct signal_struct *signal = crier_get(direct, task, signal);
@@ -375,16 +403,18 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 		!crier_is_wanted(&making) || crier_class_of(&making, making.cgroup_id) == CRIER_CGROUP_HOST;
 	/* an OOM-killed process of the host belongs to a node.oom */
 	if (is_filtered && !crier_is_oom_victim(direct, task, signal)) {
-		crier_drop_filtered(making.counters, CRIER_CLASS_BULK);
+		crier_filter(second, &making, CRIER_CLASS_BULK);
 		return 0;
 	}
+	if (crier_was_seen(second, task))
+		return 0;
 	who = crier_who(direct, crier_get(direct, task, group_leader));
 	mm = crier_get(direct, task, mm);
 	is_oom = crier_is_oom_victim(direct, task, signal);
 	if (is_oom)
 		making.ring = CRIER_CLASS_CRITICAL;
 	if (!crier_is_wanted(&making)) {
-		crier_drop_filtered(making.counters, making.ring);
+		crier_filter(second, &making, making.ring);
 		return 0;
 	}
 	pid = (__u32)crier_get(direct, task, tgid);
@@ -410,47 +440,70 @@ crier_inline int crier_exit(const bool direct, struct task_struct *task, bool gr
 	return 0;
 }
 
-/* hooks */
+/* hooks: of each two programs, the second for kernels that may turn the first one away */
 
-SEC("tp_btf/sched_process_exec")
-int crier_tp_exec(__u64 *ctx)
-{
-	return crier_unpreempted(crier_exec(true, (void *)ctx[0], (void *)ctx[2], CRIER_HOOK_TP_BTF_EXEC));
-}
+#define CRIER_TP_EXEC(name, second)                                                                          \
+	SEC("tp_btf/sched_process_exec")                                                                     \
+	int name(__u64 *ctx)                                                                                 \
+	{                                                                                                    \
+		return crier_unpreempted(                                                                    \
+			crier_exec(true, second, (void *)ctx[0], (void *)ctx[2], CRIER_HOOK_TP_BTF_EXEC));   \
+	}
 
-SEC("raw_tp/sched_process_exec")
-int crier_raw_exec(struct bpf_raw_tracepoint_args *ctx)
-{
-	return crier_unpreempted(
-		crier_exec(false, (void *)ctx->args[0], (void *)ctx->args[2], CRIER_HOOK_RAW_TP_EXEC));
-}
+#define CRIER_RAW_EXEC(name, second)                                                                         \
+	SEC("raw_tp/sched_process_exec")                                                                     \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                                        \
+	{                                                                                                    \
+		return crier_unpreempted(crier_exec(false, second, (void *)ctx->args[0],                     \
+						    (void *)ctx->args[2], CRIER_HOOK_RAW_TP_EXEC));          \
+	}
 
-SEC("tp_btf/sched_process_fork")
-int crier_tp_fork(__u64 *ctx)
-{
-	return crier_unpreempted(crier_fork(true, (void *)ctx[0], (void *)ctx[1], CRIER_HOOK_TP_BTF_FORK));
-}
+#define CRIER_TP_FORK(name, second)                                                                          \
+	SEC("tp_btf/sched_process_fork")                                                                     \
+	int name(__u64 *ctx)                                                                                 \
+	{                                                                                                    \
+		return crier_unpreempted(                                                                    \
+			crier_fork(true, second, (void *)ctx[0], (void *)ctx[1], CRIER_HOOK_TP_BTF_FORK));   \
+	}
 
-SEC("raw_tp/sched_process_fork")
-int crier_raw_fork(struct bpf_raw_tracepoint_args *ctx)
-{
-	return crier_unpreempted(
-		crier_fork(false, (void *)ctx->args[0], (void *)ctx->args[1], CRIER_HOOK_RAW_TP_FORK));
-}
+#define CRIER_RAW_FORK(name, second)                                                                         \
+	SEC("raw_tp/sched_process_fork")                                                                     \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                                        \
+	{                                                                                                    \
+		return crier_unpreempted(crier_fork(false, second, (void *)ctx->args[0],                     \
+						    (void *)ctx->args[1], CRIER_HOOK_RAW_TP_FORK));          \
+	}
 
-SEC("tp_btf/sched_process_exit")
-int crier_tp_exit(__u64 *ctx)
-{
-	/* the verifier refuses ctx[1] where the tracepoint has one argument; the flag makes it dead code */
-	bool group_dead = crier_exit_has_group_dead ? (ctx[1] & 1) : false;
+/* the verifier refuses ctx[1] where the tracepoint has one argument; the flag makes it dead code */
+#define CRIER_TP_EXIT(name, second)                                                                          \
+	SEC("tp_btf/sched_process_exit")                                                                     \
+	int name(__u64 *ctx)                                                                                 \
+	{                                                                                                    \
+		bool group_dead = crier_exit_has_group_dead ? (ctx[1] & 1) : false;                          \
+                                                                                                             \
+		return crier_unpreempted(                                                                    \
+			crier_exit(true, second, (void *)ctx[0], group_dead, CRIER_HOOK_TP_BTF_EXIT));       \
+	}
 
-	return crier_unpreempted(crier_exit(true, (void *)ctx[0], group_dead, CRIER_HOOK_TP_BTF_EXIT));
-}
+#define CRIER_RAW_EXIT(name, second)                                                                         \
+	SEC("raw_tp/sched_process_exit")                                                                     \
+	int name(struct bpf_raw_tracepoint_args *ctx)                                                        \
+	{                                                                                                    \
+		bool group_dead = crier_exit_has_group_dead ? (ctx->args[1] & 1) : false;                    \
+                                                                                                             \
+		return crier_unpreempted(crier_exit(false, second, (void *)ctx->args[0], group_dead,         \
+						    CRIER_HOOK_RAW_TP_EXIT));                                \
+	}
 
-SEC("raw_tp/sched_process_exit")
-int crier_raw_exit(struct bpf_raw_tracepoint_args *ctx)
-{
-	bool group_dead = crier_exit_has_group_dead ? (ctx->args[1] & 1) : false;
-
-	return crier_unpreempted(crier_exit(false, (void *)ctx->args[0], group_dead, CRIER_HOOK_RAW_TP_EXIT));
-}
+CRIER_TP_EXEC(crier_tp_exec, false)
+CRIER_TP_EXEC(crier_tp_exec_2, true)
+CRIER_RAW_EXEC(crier_raw_exec, false)
+CRIER_RAW_EXEC(crier_raw_exec_2, true)
+CRIER_TP_FORK(crier_tp_fork, false)
+CRIER_TP_FORK(crier_tp_fork_2, true)
+CRIER_RAW_FORK(crier_raw_fork, false)
+CRIER_RAW_FORK(crier_raw_fork_2, true)
+CRIER_TP_EXIT(crier_tp_exit, false)
+CRIER_TP_EXIT(crier_tp_exit_2, true)
+CRIER_RAW_EXIT(crier_raw_exit, false)
+CRIER_RAW_EXIT(crier_raw_exit_2, true)

@@ -52,6 +52,7 @@ struct crier_probe_options {
 	bool primary_is_v2;
 	uint32_t wanted_events;		   /* 1 << enum crier_probe_event: load only these */
 	struct crier_wire_control control; /* first values of the shared knobs */
+	bool preempts_programs; /* the kernel may preempt a program at a tracepoint, and turn the next one away: 7.0+ */
 	/* 1 << enum crier_hook_kind a hook list is cut down to, 0 = all; index by event (--hook) */
 	uint8_t forced_kinds[CRIER_PROBE_EVENT_COUNT];
 };

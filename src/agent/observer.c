@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "crier/base/log.h"
 
@@ -44,6 +46,14 @@ static void remember_why(struct crier_observer *observer, const char *message)
 		 remedy ? remedy + 2 : "see `crier check` for each hook's reason");
 }
 
+/* By its version: nothing else tells. On one that does not, second programs cost time and nothing else. */
+static bool preempts_programs(void)
+{
+	struct utsname names;
+
+	return uname(&names) == 0 && strtoul(names.release, NULL, 10) >= 7;
+}
+
 static int open_probe(struct crier_observer *observer, const struct crier_wire_control *control,
 		      struct crier_err *err)
 {
@@ -56,6 +66,7 @@ static int open_probe(struct crier_observer *observer, const struct crier_wire_c
 		.primary_hierarchy_id = observer->layout->primary_hierarchy_id,
 		.primary_is_v2 = observer->layout->primary_is_v2,
 		.wanted_events = observer->wanted,
+		.preempts_programs = preempts_programs(),
 		.control = *control,
 	};
 

@@ -17,6 +17,23 @@ static const char *attach_reason(const struct crier_hook *hook, int code)
 	return strerror(-code);
 }
 
+/* Behind the first: programs at a tracepoint run in the order in which they were attached. */
+static void attach_second(struct crier_probe *probe, unsigned event)
+{
+	if (!probe->seconds[event] || probe->second_links[event])
+		return;
+	probe->second_links[event] = bpf_program__attach(probe->seconds[event]);
+	if (!probe->second_links[event]) /* the first does most of it, and misses are told */
+		crier_debug("hook %s: second program: attach refused: %s",
+			    crier_choice_hook(&probe->choice, event)->name, strerror(errno));
+}
+
+static void detach_second(struct crier_probe *probe, unsigned event)
+{
+	bpf_link__destroy(probe->second_links[event]);
+	probe->second_links[event] = NULL;
+}
+
 static void serve(struct crier_probe *probe, unsigned event, struct bpf_link *link)
 {
 	struct crier_event_report *report = &probe->choice.report[event];
@@ -24,6 +41,7 @@ static void serve(struct crier_probe *probe, unsigned event, struct bpf_link *li
 	probe->links[event] = link;
 	report->served = true;
 	report->hooks[probe->choice.chosen[event]].chosen = true;
+	attach_second(probe, event);
 }
 
 /* Attach one event, going down its list. An event left without a hook is no error. `is_loaded`: the chosen one is. */
@@ -70,12 +88,13 @@ static bool has_another(const struct crier_probe *probe, unsigned event)
 static bool replace_silent(struct crier_probe *probe, unsigned event)
 {
 	struct crier_event_report *report = &probe->choice.report[event];
-	struct bpf_program *program = probe->programs[event];
+	struct bpf_program *program = probe->programs[event], *second = probe->seconds[event];
 	struct bpf_link *link = probe->links[event];
 	int chosen = probe->choice.chosen[event];
 
 	probe->links[event] = NULL;
 	probe->programs[event] = NULL;
+	detach_second(probe, event);
 	crier_choice_refuse(&probe->choice, event, "attached, but did not fire for an own child");
 	attach_event(probe, event, false);
 	if (probe->links[event]) {
@@ -86,6 +105,7 @@ static bool replace_silent(struct crier_probe *probe, unsigned event)
 	probe->choice.refused[event][chosen] = false;
 	report->hooks[chosen].reason[0] = '\0';
 	probe->programs[event] = program;
+	probe->seconds[event] = second;
 	serve(probe, event, link);
 	return false;
 }
@@ -140,6 +160,7 @@ void crier_probe_detach(struct crier_probe *probe)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		bpf_link__destroy(probe->links[event]);
 		probe->links[event] = NULL;
+		detach_second(probe, event);
 	}
 }
 
@@ -165,18 +186,27 @@ const struct crier_event_report *crier_probe_report(const struct crier_probe *pr
 	return probe->choice.report;
 }
 
+static uint64_t misses_of(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+
+	if (!program || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &len) < 0)
+		return 0;
+	return info.recursion_misses; /* 0 before 5.12: the kernel leaves it untouched */
+}
+
 uint64_t crier_probe_recursion_misses(struct crier_probe *probe)
 {
 	uint64_t sum = 0;
 
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
-		struct bpf_prog_info info = {0};
-		uint32_t len = sizeof(info);
+		uint64_t misses = misses_of(probe->programs[event]);
 
-		if (!probe->programs[event])
-			continue;
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(probe->programs[event]), &info, &len) == 0)
-			sum += info.recursion_misses; /* 0 before 5.12: the kernel leaves it untouched */
+		if (probe->second_links
+			    [event]) /* what both missed is lost, and is no more than what either did */
+			misses = crier_min(misses, misses_of(probe->seconds[event]));
+		sum += misses;
 	}
 	return sum;
 }

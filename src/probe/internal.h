@@ -38,6 +38,7 @@ struct crier_btf_facts {
 	unsigned found[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX]; /* BTF id, 0 = no such target */
 	unsigned preempt_disable,
 		preempt_enable; /* the kernel's functions for programs, by its own BTF; 0 = none */
+	bool needs_second; /* it may turn a program away at a tracepoint: each of processes has a second one */
 };
 
 int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts,
@@ -100,6 +101,9 @@ struct crier_probe {
 	struct crier_choice choice;
 	struct bpf_program *programs[CRIER_PROBE_EVENT_COUNT]; /* loaded, borrowed from an object above */
 	struct bpf_link *links[CRIER_PROBE_EVENT_COUNT];
+	struct bpf_program
+		*seconds[CRIER_PROBE_EVENT_COUNT]; /* see bpf/compat.h, crier_unpreempted; NULL = none */
+	struct bpf_link *second_links[CRIER_PROBE_EVENT_COUNT];
 	bool has_seed;
 	char seed_reason[160];
 	struct crier_ring rings[CRIER_CLASS_COUNT];
@@ -114,7 +118,10 @@ struct crier_probe {
 	size_t told_count, told_cap;
 };
 
-/* Load one more object with a single program over the same maps (load.c). */
+/* What the second program of a hook is called: the first's name and this. */
+#define CRIER_SECOND "_2"
+
+/* Load one more object with a single event's programs over the same maps (load.c). */
 int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crier_err *err) crier_must_check;
 
 #endif

@@ -14,7 +14,7 @@
 #define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 2)
 /* Budget entries cost kernel memory (about 112 bytes each) and are needed for noisy cgroups only. */
 #define BUDGET_ENTRIES_MAX 16384u
-/* The exit map stands idle where the kernel has the group_dead argument. */
+/* Maps that stand idle: of exits where the kernel has the group_dead argument, of what was seen where there is no second. */
 #define IDLE_ENTRIES 1u
 
 static bool has_capability(const struct __user_cap_data_struct *data, unsigned capability)
@@ -75,15 +75,34 @@ static int configure(struct crier_bpf *skel, const struct crier_probe_options *o
 				      crier_min(options->class_entries, BUDGET_ENTRIES_MAX));
 	if (facts->exit_has_group_dead)
 		r |= bpf_map__set_max_entries(skel->maps.crier_exit_told, IDLE_ENTRIES);
+	if (!facts->needs_second)
+		r |= bpf_map__set_max_entries(skel->maps.crier_seen, IDLE_ENTRIES);
 	skel->rodata->crier_exit_has_group_dead = facts->exit_has_group_dead;
+	skel->rodata->crier_has_second = facts->needs_second;
 	skel->rodata->crier_primary_is_v2 = options->primary_is_v2;
 	skel->rodata->crier_primary_hierarchy_id = options->primary_hierarchy_id;
 	skel->rodata->crier_page_size = (uint32_t)sysconf(_SC_PAGESIZE);
 	return r;
 }
 
+/* Is this one of the hook's programs, the first or the second? */
+static bool is_program_of(const struct crier_hook *hook, const char *name)
+{
+	size_t len = strlen(hook->program);
+
+	return strncmp(hook->program, name, len) == 0 &&
+	       (!name[len] || strcmp(name + len, CRIER_SECOND) == 0);
+}
+
+static bool is_second(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > strlen(CRIER_SECOND) && strcmp(name + len - strlen(CRIER_SECOND), CRIER_SECOND) == 0;
+}
+
 /* Switch every program off, then the chosen ones on. */
-static void select_programs(struct bpf_object *obj, const struct crier_choice *choice, int only_event,
+static void select_programs(struct bpf_object *obj, const struct crier_probe *probe, int only_event,
 			    bool with_seed)
 {
 	struct bpf_program *prog;
@@ -92,10 +111,11 @@ static void select_programs(struct bpf_object *obj, const struct crier_choice *c
 		bool on = with_seed && strcmp(bpf_program__name(prog), SEED_PROGRAM) == 0;
 
 		for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
-			const struct crier_hook *hook = crier_choice_hook(choice, event);
+			const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
 
 			if (hook && (only_event < 0 || (unsigned)only_event == event) &&
-			    strcmp(hook->program, bpf_program__name(prog)) == 0)
+			    is_program_of(hook, bpf_program__name(prog)) &&
+			    (probe->facts.needs_second || !is_second(bpf_program__name(prog))))
 				on = true;
 		}
 		bpf_program__set_autoload(prog, on);
@@ -157,10 +177,11 @@ static bool give_up_calls(struct crier_probe *probe)
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(events); i++) {
 		const struct crier_hook *hook = crier_choice_hook(&probe->choice, events[i]);
 
-		if (hook && strcmp(hook->program, crier_words.program) == 0) {
+		if (hook && is_program_of(hook, crier_words.program)) {
 			crier_debug("hook %s: load refused with preemption off: %s", hook->name,
 				    crier_words.cause);
 			probe->facts.preempt_disable = 0;
+			probe->facts.needs_second = false; /* over the maps of a CPU they need it */
 			return true;
 		}
 	}
@@ -180,7 +201,7 @@ static bool refuse_program(struct crier_probe *probe, int code)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
 
-		if (!hook || strcmp(hook->program, crier_words.program) != 0)
+		if (!hook || !is_program_of(hook, crier_words.program))
 			continue;
 		crier_debug("hook %s: load refused: %s %s", hook->name, strerror(-code), cause);
 		crier_choice_refuse(&probe->choice, event, "load refused: %s%s%.100s", strerror(-code),
@@ -218,7 +239,7 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 		r = configure(probe->skel, options, &probe->facts, probe->cpu_count);
 		if (r)
 			return crier_err_set(err, -EINVAL, "bpf: map sizes are refused by libbpf");
-		select_programs(probe->skel->obj, &probe->choice, -1, probe->has_seed);
+		select_programs(probe->skel->obj, probe, -1, probe->has_seed);
 		r = put_calls(probe->skel->obj, &probe->facts);
 		if (r == 0)
 			r = crier_bpf__load(probe->skel);
@@ -252,11 +273,17 @@ static int map_slots(struct crier_probe *probe, const struct crier_wire_control 
 
 static void find_programs(struct crier_probe *probe, struct bpf_object *obj, int only_event)
 {
+	char second[64];
+
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
 
-		if (hook && (only_event < 0 || (unsigned)only_event == event))
-			probe->programs[event] = bpf_object__find_program_by_name(obj, hook->program);
+		if (!hook || (only_event >= 0 && (unsigned)only_event != event))
+			continue;
+		probe->programs[event] = bpf_object__find_program_by_name(obj, hook->program);
+		snprintf(second, sizeof(second), "%s" CRIER_SECOND, hook->program);
+		probe->seconds[event] =
+			probe->facts.needs_second ? bpf_object__find_program_by_name(obj, second) : NULL;
 	}
 }
 
@@ -296,6 +323,7 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 			snprintf(probe->seed_reason, sizeof(probe->seed_reason),
 				 "the kernel itself carries no BTF");
 		}
+		probe->facts.needs_second = options->preempts_programs && probe->facts.preempt_disable;
 		crier_choice_init(&probe->choice, options, &probe->facts);
 		crier_trial(&probe->choice, &probe->facts);
 		crier_room_make();
@@ -357,7 +385,7 @@ int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crie
 	if (!obj)
 		return crier_err_set(err, -errno, "bpf: the built-in object cannot be opened: %s",
 				     strerror(errno));
-	select_programs(obj, &probe->choice, (int)event, false);
+	select_programs(obj, probe, (int)event, false);
 	r = share_maps(probe, obj);
 	if (r == 0)
 		r = put_calls(obj, &probe->facts);

@@ -203,6 +203,7 @@ void setup_options(const struct setup *setup, struct crier_probe_options *option
 		.primary_is_v2 = !setup->is_v1,
 		.primary_hierarchy_id = setup->is_v1 ? memory_hierarchy : 0,
 		.wanted_events = UINT32_MAX,
+		.preempts_programs = setup->has_seconds,
 		.control = setup->control,
 	};
 	if (!options->control.event_mask)

@@ -57,6 +57,7 @@ struct setup {
 	uint32_t bulk_bytes;	 /* [1 MiB] */
 	uint32_t critical_bytes; /* [256 KiB] */
 	uint32_t class_entries;	 /* [4096] */
+	bool has_seconds;	 /* as on a kernel that preempts programs at tracepoints */
 	struct crier_wire_control control; /* event_mask [all] */
 };
 

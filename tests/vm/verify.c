@@ -39,7 +39,10 @@ static const struct crier_hook *hook_of(const char *program, unsigned *ret_found
 		const struct crier_hook_list *list = &crier_hook_lists[event];
 
 		for (size_t i = 0; i < list->count; i++) {
-			if (strcmp(list->hooks[i].program, program) != 0)
+			size_t len = strlen(list->hooks[i].program);
+
+			if (strncmp(list->hooks[i].program, program, len) != 0 ||
+			    (program[len] && strcmp(program + len, CRIER_SECOND) != 0))
 				continue;
 			*ret_found = facts->found[event][i];
 			return &list->hooks[i];
@@ -65,6 +68,7 @@ static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts
 	skel->rodata->crier_primary_is_v2 = is_v2;
 	skel->rodata->crier_primary_hierarchy_id = is_v2 ? 0 : 1;
 	skel->rodata->crier_exit_has_group_dead = facts->exit_has_group_dead;
+	skel->rodata->crier_has_second = strstr(name, CRIER_SECOND) != NULL;
 	skel->rodata->crier_page_size = (__u32)sysconf(_SC_PAGESIZE);
 	bpf_object__for_each_program (program, skel->obj)
 		bpf_program__set_autoload(program, strcmp(bpf_program__name(program), name) == 0);

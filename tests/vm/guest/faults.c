@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -16,7 +18,16 @@
 
 static char names[FDS_MAX][BPF_OBJ_NAME_LEN]; // of the program behind a descriptor
 
-// The fault's text behind "PROGRAM:"; NULL without one. The kernel keeps the first 15 bytes of a name.
+// The program that a rule names, or the second one of its hook ("_2"). The kernel keeps the first 15 bytes of a name.
+static bool is_named(const char *program, const char *rule, size_t len)
+{
+	char second[BPF_OBJ_NAME_LEN];
+
+	snprintf(second, sizeof(second), "%.*s_2", (int)len, rule);
+	return (strncmp(rule, program, len) == 0 && strlen(program) == len) || strcmp(second, program) == 0;
+}
+
+// The fault's text behind "PROGRAM:"; NULL without one.
 static const char *fault_of(const char *program)
 {
 	const char *rule = getenv("CRIER_BPF_FAULTS");
@@ -27,7 +38,7 @@ static const char *fault_of(const char *program)
 
 		if (len > NAME_MAX_KERNEL)
 			len = NAME_MAX_KERNEL;
-		if (colon && strncmp(rule, program, len) == 0 && strlen(program) == len)
+		if (colon && is_named(program, rule, len))
 			return colon + 1;
 	}
 	return NULL;
