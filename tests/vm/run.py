@@ -105,6 +105,8 @@ class Suite:
                 continue
             guests = [each for each in plan.guests if not self.options.guest or each.name in self.options.guest]
             jobs += [(found[0], guest, found[1]) for guest in guests]
+        # The longest first: none of them is left to run alone at the end.
+        jobs.sort(key=lambda job: (job[1].runtime is None, job[0].row.arch == "amd64", job[1].cgroups != "v2"))
         with ThreadPoolExecutor(self.options.jobs) as pool:
             try:
                 list(pool.map(lambda job: self.run_guest(*job), jobs))

@@ -111,7 +111,8 @@ class Lack:
     can_end: bool = True  # unshare(1) lets no SIGTERM through
 
     def run(self, name: str, world: World, finish: Finish) -> None:
-        with world.crier(*self.flags, *PATIENT, profile="default", under=self.under) as agent:
+        patience = [] if self.kill is by_count else PATIENT  # there is no log to wait for
+        with world.crier(*self.flags, *patience, profile="default", under=self.under) as agent:
             if self.words:
                 says(agent, self.words)
                 check_says(self.checked or self.words, self.under, *self.flags)
