@@ -132,8 +132,9 @@ size_t crier_probe_drain(struct crier_probe *probe, size_t max_records, crier_pr
 
 	/* awake, whoever woke it: a producer that still found it armed would wake it once more for nothing */
 	__atomic_store_n(&probe->control->armed, CRIER_ARMED_NOT, __ATOMIC_RELAXED);
-	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
-		probe->rings[i].limit = producer_position(&probe->rings[i]);
+	/* the critical ring first: what its records follow is then in the bulk ring's part of the turn */
+	probe->rings[CRIER_CLASS_CRITICAL].limit = producer_position(&probe->rings[CRIER_CLASS_CRITICAL]);
+	probe->rings[CRIER_CLASS_BULK].limit = producer_position(&probe->rings[CRIER_CLASS_BULK]);
 	if (probe->bulk_rests)
 		probe->rings[CRIER_CLASS_BULK].limit = probe->rings[CRIER_CLASS_BULK].position;
 	for (int i = 0; i < CRIER_CLASS_COUNT; i++)
