@@ -47,7 +47,7 @@ def _told(tally: dict[str, Any], count: int) -> int:
 
 
 def storm_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
-    count = 1000 if settings.quick else 20_000
+    count = 1000 if settings.quick else 4_000
     cpu: dict[str, list[float]] = {}
     rate, lost = [], 0
     others = peers.found(settings)
@@ -139,20 +139,41 @@ def _highest(settings: Settings, agent: Agent, place: Place) -> float:
 
 
 PINS = {"cpu": AGENT_CPU, "reader_cpu": OTHER_CPU}
+STEADY = 100_000  # events a second
+
+
+def _cpu_when_steady(settings: Settings, agent: Agent, place: Place) -> float:
+    """CPU in ns for each event at a rate that any machine bears: how fast it can spawn processes has no part in it."""
+    agent.settle()
+    agent.tally()
+    before = agent.cpu_ns()
+    done = inject(settings, agent, place, STEADY, 1 if settings.quick else 3)
+    agent.settle()
+    spent = agent.cpu_ns() - before
+    told = _lines_of_load(agent, agent.tally())
+    if told < done["count"] / 2:
+        raise Broken(f"bench: {told} lines of {done['count']} events at {STEADY} a second")
+    return spent / told
 
 
 def rate_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
     """The agent, all its threads, on one CPU; the events and the pipe's reader on the other. Then twice as many."""
     found: dict[str, list[float]] = {"crier": [], "floor": []}
+    cpu: dict[str, list[float]] = {"crier": [], "floor": []}
     for _ in range(1 if settings.quick else settings.runs):
         with rig.crier(settings, place, container=rig.LOADED, **PINS) as agent:
+            cpu["crier"].append(_cpu_when_steady(settings, agent, place))
             found["crier"].append(_highest(settings, agent, place))
             rig.check_sums(agent.stop()["stop"])
         with kernel.floor(settings, **PINS) as agent:
+            cpu["floor"].append(_cpu_when_steady(settings, agent, place))
             found["floor"].append(_highest(settings, agent, place))
             agent.stop()
     floor, highest = median(found["floor"]), median(found["crier"])
+    runs = len(found["crier"])
     return [
+        row("rate.cpu_per_event", median(cpu["crier"]) / 1000, "us", median(cpu["floor"]) / 1000, runs=runs),
+        row("rate.cpu_per_event.floor", median(cpu["floor"]) / 1000, "us", runs=runs),
         row("rate.lossless_one_core", highest, "events/s", floor, runs=len(found["crier"])),
         row("rate.lossless_one_core.floor", floor, "events/s", runs=len(found["floor"])),
         *overload_rows(settings, place, 2 * highest),

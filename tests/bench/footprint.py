@@ -180,7 +180,7 @@ def start_rows(settings: Settings) -> list[dict[str, Any]]:
                         for peer in peers.found(settings):
                             # line by line, or what is measured is how long a buffer takes to fill
                             options: dict[str, Any] = {"ready": "", "plain": peer.heading, "stop_signal": peers.STOP}
-                            with Agent(settings.programs, peer.line_by_line, **options) as agent:
+                            with Agent(settings.programs, peers.with_tracefs(peer.line_by_line), **options) as agent:
                                 peer_ms.setdefault(peer.name, []).append(_first_event(settings, agent, "line"))
                                 agent.stop()
             finally:

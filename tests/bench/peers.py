@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from rig import Agent, Broken, Settings, load
 
@@ -15,6 +16,16 @@ BPFTRACE = (
     " nsecs, pid, comm, str(args->filename)); }"
     ' tracepoint:sched:sched_process_exit { printf("{\\"type\\":\\"exit\\",\\"ts\\":%llu,\\"pid\\":%d,\\"comm\\":\\"%s\\"}\\n", nsecs, pid, comm); }'
 )
+# Peers look for tracepoints in tracefs, crier does not: where nobody has mounted it, they have it to themselves.
+TRACEFS, DEBUGFS = Path("/sys/kernel/tracing"), Path("/sys/kernel/debug")
+
+
+def with_tracefs(command: list[str]) -> list[str]:
+    """The command in a mount namespace of its own with tracefs, if this one has none."""
+    if (DEBUGFS / "tracing" / "events").is_dir():
+        return command
+    mounts = f"mount -t tracefs none {TRACEFS}; mount -t debugfs none {DEBUGFS}"
+    return ["unshare", "--mount", "sh", "-c", f'{mounts}; exec "$@"', "sh", *command]
 
 
 @dataclass
@@ -28,7 +39,7 @@ class Peer:
 
     def start(self, settings: Settings, **options: int) -> Agent:
         """Running and telling: it says nothing by itself, and what it says may wait in a buffer, so something happens."""
-        agent = Agent(settings.programs, self.command, ready="", plain=self.heading, stop_signal=STOP, **options)
+        agent = Agent(settings.programs, with_tracefs(self.command), ready="", plain=self.heading, stop_signal=STOP, **options)
         agent.name = self.name
         deadline = time.monotonic() + 20
         while "line" not in agent.firsts:
