@@ -287,6 +287,47 @@ static void find_programs(struct crier_probe *probe, struct bpf_object *obj, int
 	}
 }
 
+/* What this kernel is, and which hooks that leaves to try. */
+static int look(struct crier_probe *probe, const struct crier_probe_options *options, struct crier_err *err)
+{
+	int r;
+
+	if (options->btf_path && !(probe->btf_path = strdup(options->btf_path)))
+		return crier_err_set(err, -ENOMEM, "bpf: out of memory");
+	probe->cpu_count = libbpf_num_possible_cpus();
+	if (probe->cpu_count <= 0)
+		return crier_err_set(err, probe->cpu_count ? probe->cpu_count : -ENODATA,
+				     "bpf: the number of possible CPUs is not to be had: %s",
+				     strerror(-probe->cpu_count));
+	crier_words_start();
+	r = crier_btf_read(probe->btf_path, &probe->facts, err);
+	if (r < 0)
+		return r;
+	probe->has_seed = probe->facts.is_kernels_own; /* an iterator is typed: the whole load would fail */
+	if (!probe->has_seed)
+		snprintf(probe->seed_reason, sizeof(probe->seed_reason), "the kernel itself carries no BTF");
+	probe->facts.needs_second = options->preempts_programs && probe->facts.preempt_disable;
+	crier_choice_init(&probe->choice, options, &probe->facts);
+	crier_trial(&probe->choice, &probe->facts);
+	return 0;
+}
+
+static int open_rings(struct crier_probe *probe, const struct crier_probe_options *options,
+		      struct crier_err *err)
+{
+	const struct bpf_map *maps[] = {[CRIER_CLASS_BULK] = probe->skel->maps.crier_ring_bulk,
+					[CRIER_CLASS_CRITICAL] = probe->skel->maps.crier_ring_critical};
+	const uint32_t sizes[] = {
+		[CRIER_CLASS_BULK] = options->bulk_bytes, [CRIER_CLASS_CRITICAL] = options->critical_bytes};
+	int r = 0;
+
+	for (unsigned ring = 0; r == 0 && ring < CRIER_CLASS_COUNT; ring++) {
+		probe->ring_fds[ring] = bpf_map__fd(maps[ring]);
+		r = crier_ring_open(&probe->rings[ring], probe->ring_fds[ring], sizes[ring], err);
+	}
+	return r;
+}
+
 int crier_probe_open(const struct crier_probe_options *options, struct crier_probe **ret_probe,
 		     struct crier_err *err)
 {
@@ -301,31 +342,8 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 	probe = calloc(1, sizeof(*probe));
 	if (!probe)
 		return crier_err_set(err, -ENOMEM, "bpf: out of memory");
-	probe->has_seed = true;
-	if (options->btf_path) {
-		probe->btf_path = strdup(options->btf_path);
-		r = probe->btf_path ? 0 : -ENOMEM;
-	}
+	r = look(probe, options, err);
 	if (r == 0) {
-		probe->cpu_count = libbpf_num_possible_cpus();
-		if (probe->cpu_count <= 0)
-			r = crier_err_set(err, probe->cpu_count ? probe->cpu_count : -ENODATA,
-					  "bpf: the number of possible CPUs is not to be had: %s",
-					  strerror(-probe->cpu_count));
-	}
-	if (r == 0) {
-		crier_words_start();
-		r = crier_btf_read(probe->btf_path, &probe->facts, err);
-	}
-	if (r == 0) {
-		if (!probe->facts.is_kernels_own) { /* an iterator is typed: the whole load would fail */
-			probe->has_seed = false;
-			snprintf(probe->seed_reason, sizeof(probe->seed_reason),
-				 "the kernel itself carries no BTF");
-		}
-		probe->facts.needs_second = options->preempts_programs && probe->facts.preempt_disable;
-		crier_choice_init(&probe->choice, options, &probe->facts);
-		crier_trial(&probe->choice, &probe->facts);
 		crier_room_make();
 		r = load(probe, options, err);
 		crier_room_give_back();
@@ -334,15 +352,8 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 		find_programs(probe, probe->skel->obj, -1);
 		r = map_slots(probe, &options->control, err);
 	}
-	if (r == 0) {
-		probe->ring_fds[CRIER_CLASS_BULK] = bpf_map__fd(probe->skel->maps.crier_ring_bulk);
-		probe->ring_fds[CRIER_CLASS_CRITICAL] = bpf_map__fd(probe->skel->maps.crier_ring_critical);
-		r = crier_ring_open(&probe->rings[CRIER_CLASS_BULK], probe->ring_fds[CRIER_CLASS_BULK],
-				    options->bulk_bytes, err);
-	}
 	if (r == 0)
-		r = crier_ring_open(&probe->rings[CRIER_CLASS_CRITICAL],
-				    probe->ring_fds[CRIER_CLASS_CRITICAL], options->critical_bytes, err);
+		r = open_rings(probe, options, err);
 	if (r < 0) {
 		crier_probe_free(probe);
 		return r;
