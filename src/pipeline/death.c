@@ -445,3 +445,10 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 		crier_index_pod_gone(p->index, container->pod, p->now_ns); /* and with it its slots */
 	crier_index_container_bury(p->index, container, p->now_ns);
 }
+
+void crier_removed_paced(struct crier_pipeline *p, struct crier_life *life)
+{
+	life->want_removed = !crier_life_has_room(p, life);
+	if (!life->want_removed)
+		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
+}

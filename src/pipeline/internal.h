@@ -89,8 +89,9 @@ struct crier_life {
 	/* waiting for metadata */
 	uint64_t asked_ns, next_ask_ns;
 	uint64_t next_look_ns; /* at the node's files; 0 = they will not say more */
-	uint64_t snapshot_ns;  /* the snapshot waits for the runtime's answer until then; its events do not */
-	uint64_t answered_ns;  /* last time the runtime named it, singly or in a list */
+	uint64_t
+		line_ns; /* a line of its own waits until then: a snapshot for the runtime's answer, any for room */
+	uint64_t answered_ns; /* last time the runtime named it, singly or in a list */
 	uint32_t asks, looks;
 	uint32_t cgroups; /* entries of the table that point at the container */
 	bool hold_full;	  /* its queue goes because a bound is reached */
@@ -104,7 +105,7 @@ struct crier_life {
 
 	/* what was told */
 	bool may_run; /* it was there before crier, and who lives in it was not seen: its init may have executed */
-	bool want_snapshot;
+	bool want_snapshot, want_removed;
 	bool started_told, exited_told, removed_told;
 	bool cri_known;	     /* the runtime named it at least once */
 	uint64_t deleted_ns; /* the runtime's stream told that it is gone for good; 0 = no */
@@ -295,6 +296,8 @@ bool crier_life_free(void *ctx, struct crier_container *container);
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life);
 /** Now, if half of the sink's room is free, else a moment later: thousands at once would be lost, or in the way of what happens. */
 void crier_life_snapshot_paced(struct crier_pipeline *p, struct crier_life *life);
+/** Is there room for a line that may wait? If not, the life is ticked again a moment later. */
+bool crier_life_has_room(struct crier_pipeline *p, struct crier_life *life);
 /** The snapshot of one that was there before crier: now, or when the runtime has answered. */
 void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life);
 /** @param start_ns  boottime of its start, UNKNOWN: stated only; @param by_ticks  cut to the clock tick */
@@ -406,6 +409,8 @@ void crier_death_finish_slot(struct crier_pipeline *p, const struct crier_life *
 void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life);
 void crier_death_after_the_fact(struct crier_pipeline *p, struct crier_life *life);
 void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier_removed_basis basis);
+/** Gone by the runtime's list: told now or, as one of thousands, when there is room. */
+void crier_removed_paced(struct crier_pipeline *p, struct crier_life *life);
 
 /* mail.c */
 void crier_mail(struct crier_pipeline *p, const void *bytes, size_t len);
@@ -458,6 +463,8 @@ enum crier_limit_level crier_level_of(const struct crier_cgroup *cgroup);
 /** @return the line's number, or CRIER_UNKNOWN_U64 when it was filtered or could not leave */
 uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring,
 		      bool made_here);
+/** Is half of the sink free? What may wait does until then: thousands of lines at once would be in the way of what happens. */
+bool crier_output_is_roomy(const struct crier_pipeline *p);
 /** In a container's directory or below it, whether or not the container is known. */
 bool crier_is_containers(const struct crier_cgroup *cgroup);
 void crier_output_lost(struct crier_pipeline *p, enum crier_loss_cause cause, enum crier_wire_class ring,

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
-/* How long a snapshot waits for room. */
-#define SNAPSHOT_AGAIN_NS (100 * MS_NS)
+/* How long a line that may wait does so for room, at a time. */
+#define LINE_AGAIN_NS (100 * MS_NS)
 
 void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 {
@@ -22,8 +22,8 @@ void crier_life_schedule(struct crier_pipeline *p, struct crier_life *life)
 		due = crier_min(due, life->next_look_ns);
 	if (life->dying_until_ns)
 		due = crier_min(due, life->dying_until_ns);
-	if (life->snapshot_ns)
-		due = crier_min(due, life->snapshot_ns);
+	if (life->line_ns)
+		due = crier_min(due, life->line_ns);
 	if (life->pressure_next_ns)
 		due = crier_min(due, life->pressure_next_ns);
 	life->due_ns = due;
@@ -127,6 +127,15 @@ bool crier_life_free(void *ctx, struct crier_container *container)
 	return true;
 }
 
+static void tell_paced(struct crier_pipeline *p, struct crier_life *life)
+{
+	life->line_ns = 0;
+	if (life->want_removed)
+		crier_removed_paced(p, life);
+	else if (life->want_snapshot)
+		crier_life_snapshot_paced(p, life);
+}
+
 void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 {
 	if (life->next_look_ns && p->now_ns >= life->next_look_ns)
@@ -137,8 +146,8 @@ void crier_life_tick(struct crier_pipeline *p, struct crier_life *life)
 		crier_life_ask(p, life);
 	if (life->pressure_next_ns && p->now_ns >= life->pressure_next_ns)
 		crier_watch_sample(p, life);
-	if (life->snapshot_ns && p->now_ns >= life->snapshot_ns)
-		crier_life_snapshot_paced(p, life);
+	if (life->line_ns && p->now_ns >= life->line_ns)
+		tell_paced(p, life);
 	if (life->dying_until_ns && p->now_ns >= life->dying_until_ns)
 		crier_death_due(p, life);
 	crier_life_schedule(p, life);
@@ -185,7 +194,7 @@ void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life)
 	if (!life->want_snapshot || !p->ready || life->hold_until_ns)
 		return; /* told when it is settled */
 	if (life->ask == ASK_WAITING) {
-		life->snapshot_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
+		life->line_ns = p->now_ns + p->config->hold_age_ms * MS_NS;
 		crier_life_schedule(p, life);
 	} else {
 		crier_life_snapshot_paced(p, life);
@@ -194,13 +203,19 @@ void crier_life_snapshot_soon(struct crier_pipeline *p, struct crier_life *life)
 
 void crier_life_snapshot_paced(struct crier_pipeline *p, struct crier_life *life)
 {
-	if (p->room >= p->room_total / 2) {
+	if (crier_life_has_room(p, life))
 		crier_life_snapshot(p, life);
-		return;
-	}
-	life->want_snapshot = true;
-	life->snapshot_ns = p->now_ns + SNAPSHOT_AGAIN_NS;
+	else
+		life->want_snapshot = true;
+}
+
+bool crier_life_has_room(struct crier_pipeline *p, struct crier_life *life)
+{
+	if (crier_output_is_roomy(p))
+		return true;
+	life->line_ns = p->now_ns + LINE_AGAIN_NS;
 	crier_life_schedule(p, life);
+	return false;
 }
 
 void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
@@ -210,7 +225,7 @@ void crier_life_snapshot(struct crier_pipeline *p, struct crier_life *life)
 	struct crier_event event;
 
 	life->want_snapshot = false;
-	life->snapshot_ns = 0;
+	life->line_ns = 0;
 	if (container->type == CRIER_CONTAINER_TYPE_SANDBOX ||
 	    container->phase >= CRIER_PHASE_CONTAINER_EXITED)
 		return;

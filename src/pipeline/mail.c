@@ -92,6 +92,7 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 {
 	crier_life_heard(p, life, ASK_ANSWERED, true);
 	life->answered_ns = p->now_ns;
+	life->want_removed = false;
 	life->next_ask_ns = 0;
 	p->cri_answered++;
 	if (life->hold_until_ns && crier_container_is_identified(life->container))
@@ -144,6 +145,7 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 	life->generation = message->generation;
 	life->lists_missed = 0;
 	life->answered_ns = p->now_ns;
+	life->want_removed = false;
 	if (!exited)
 		revive(p, life);
 	if (exited && is_seen_alive(life) && !life->exited_told && !life->dying_until_ns) {
@@ -175,6 +177,7 @@ static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *
 		return; /* a sandbox without a cgroup of its own has no events */
 	crier_mail_merge_sandbox(p, life, pod, &message->pod, source);
 	life->answered_ns = p->now_ns;
+	life->want_removed = false;
 	if (listed) {
 		life->generation = message->generation;
 		life->lists_missed = 0;
@@ -254,7 +257,7 @@ static bool sweep_one(void *ctx, struct crier_container *container)
 	life->lists_missed++;
 	if (!life->exited_told && (life->lists_missed < 2 || crier_mail_is_peopled(sweep->p, life)))
 		return true;
-	crier_removed(sweep->p, life, CRIER_REMOVED_RUNTIME);
+	crier_removed_paced(sweep->p, life);
 	return true;
 }
 

@@ -185,6 +185,11 @@ static bool has_room(const struct crier_pipeline *p, size_t len, enum crier_wire
 	return p->room >= len + reserved;
 }
 
+bool crier_output_is_roomy(const struct crier_pipeline *p)
+{
+	return p->room >= p->room_total / 2;
+}
+
 uint64_t crier_output(struct crier_pipeline *p, struct crier_event *event, enum crier_wire_class ring,
 		      bool made_here)
 {

@@ -205,7 +205,7 @@ static bool snapshot_one(void *ctx, struct crier_container *container)
 
 /*
  * Incidents that are over are forgotten. And who is dead, its cgroup gone, with no runtime that will say when it forgets
- * it, is buried: nothing more is heard of it.
+ * it, is buried: nothing more is heard of it. Of thousands at once those for which there is no room wait for the next time.
  */
 static bool tidy_one(void *ctx, struct crier_container *container)
 {
@@ -214,8 +214,8 @@ static bool tidy_one(void *ctx, struct crier_container *container)
 
 	if (life && !life->dying_until_ns) /* its end, still to be told, belongs to one of them */
 		(void)crier_incidents_forget(&life->incidents, p->now_ns);
-	if (!p->cri_up && life && life->exited_told && !life->cgroup && !life->removed_told &&
-	    !crier_index_is_tombstone(container) &&
+	if (!p->cri_up && crier_output_is_roomy(p) && life && life->exited_told && !life->cgroup &&
+	    !life->removed_told && !crier_index_is_tombstone(container) &&
 	    p->now_ns - container->died_ns >= p->config->tombstone_age_ms * MS_NS)
 		crier_removed(p, life, CRIER_REMOVED_CGROUP);
 	return true;

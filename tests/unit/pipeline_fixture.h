@@ -469,6 +469,13 @@ static inline void feed_oom(struct node *node, uint64_t cgroup, struct crier_wir
 	feed_record(node, CRIER_WIRE_OOM, CRIER_CLASS_CRITICAL, cgroup, oom, sizeof(*oom));
 }
 
+/* ---- the sink ---- */
+
+static inline void feed_room(struct node *node, uint64_t room)
+{
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_ROOM, node->now_ns, &room, sizeof(room));
+}
+
 /* ---- making ---- */
 
 static inline void node_ready(struct node *node)

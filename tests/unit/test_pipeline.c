@@ -350,11 +350,6 @@ static void a_nested_cgroup_belongs_to_its_container(void **state)
 	node_free(node);
 }
 
-static void feed_room(struct node *node, uint64_t room)
-{
-	crier_pipeline_feed(node->pipeline, CRIER_INPUT_ROOM, node->now_ns, &room, sizeof(room));
-}
-
 /* Thousands at once would fill the sink: they wait for half of its room, and what happens goes before. */
 static void snapshots_wait_for_room(void **state)
 {

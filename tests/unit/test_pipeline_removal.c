@@ -233,6 +233,48 @@ static void a_deleted_sandbox_takes_its_slots_along(void **state)
 	}
 }
 
+/* Thousands may be gone by one list: their lines must not be in the way of what happens, nor be lost. */
+static void removals_by_a_list_wait_for_room(void **state)
+{
+	struct node *node = node_with_running();
+
+	(void)state;
+	feed_init_exit(node, 0);
+	mail_exited(node, ID_A, "app", "Completed", 0);
+	node->now_ns += 30 * S;
+	feed_room(node, node->config.sink_buffer_bytes / 2 - 1);
+	mail_list(node, CRIER_META_LIST_BEGIN, 1);
+	mail_list(node, CRIER_META_LIST_END, 1);
+	run_until(node, node->now_ns + 2 * S);
+	assert_int_equal(count_of(node, "container.removed"), 0);
+	feed_room(node, node->config.sink_buffer_bytes);
+	run_until(node, node->now_ns + 200 * MS);
+	assert_int_equal(count_of(node, "container.removed"), 1);
+	mail_list(node, CRIER_META_LIST_BEGIN, 2);
+	mail_list(node, CRIER_META_LIST_END, 2);
+	run_until(node, node->now_ns + 2 * S);
+	assert_int_equal(count_of(node, "container.removed"), 1);
+	node_free(node);
+}
+
+static void a_removal_that_waits_is_taken_back(void **state)
+{
+	struct node *node = node_with_running();
+
+	(void)state;
+	feed_init_exit(node, 0);
+	mail_exited(node, ID_A, "app", "Completed", 0);
+	node->now_ns += 30 * S;
+	feed_room(node, 0);
+	mail_list(node, CRIER_META_LIST_BEGIN, 1);
+	mail_list(node, CRIER_META_LIST_END, 1);
+	mail_exited(node, ID_A, "app", "Completed", 0); /* the runtime has it after all */
+	feed_room(node, node->config.sink_buffer_bytes);
+	run_until(node, node->now_ns + 2 * S);
+	assert_int_equal(count_of(node, "container.removed"), 0);
+	node_free(node);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -247,6 +289,8 @@ int main(void)
 		cmocka_unit_test(a_container_made_while_a_list_is_read_is_not_gone),
 		cmocka_unit_test(a_sandbox_is_named_and_gone),
 		cmocka_unit_test(a_deleted_sandbox_takes_its_slots_along),
+		cmocka_unit_test(removals_by_a_list_wait_for_room),
+		cmocka_unit_test(a_removal_that_waits_is_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
