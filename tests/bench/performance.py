@@ -184,10 +184,18 @@ def _aims(rows: list[dict[str, Any]]) -> str:
     return "\n## Beside the aims\n\n" + _grid(["measure", "value", "aim", "met"], lines)
 
 
+def _commits(report: dict[str, Any]) -> str:
+    """Parts take a quarter of an hour each, and may be of different commits."""
+    parts: dict[str, str] = report.get("parts", {})
+    if len(set(parts.values())) <= 1:
+        return f"Commit {report['commit']}"
+    return "Commits " + ", ".join(f"{name} ({part})" for part, name in parts.items())
+
+
 def markdown(report: dict[str, Any], notes: list[str], minutes: str = "an hour") -> str:
     machine = report["machine"]
     text = HEAD + (
-        f"Commit {report['commit']} on {machine['cpu']}, {machine['cores']} cores, {machine['memory']} of memory, kernel {machine['kernel']}, "
+        f"{_commits(report)} on {machine['cpu']}, {machine['cores']} cores, {machine['memory']} of memory, kernel {machine['kernel']}, "
         f"{machine['system']}; load average at the start {machine['load_at_start']}.\n"
     )
     for note in notes:
