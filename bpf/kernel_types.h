@@ -203,7 +203,8 @@ struct bpf_iter__task {
 #pragma clang attribute pop
 
 /* Constants that no BTF tells; each unchanged from 5.10 to 7.3. */
-#define PF_FORKNOEXEC	  0x00000040 /* include/linux/sched.h */
+#define PF_EXITING	  0x00000004 /* include/linux/sched.h */
+#define PF_FORKNOEXEC	  0x00000040
 #define PF_KTHREAD	  0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
 

@@ -88,23 +88,27 @@ crier_inline bool crier_is_fatal(struct task_struct *task, __u32 signal, __u32 r
 }
 
 /*
- * A SIGKILL of the kernel's that current sends to whom it chose in oom_kill_process a moment ago. Not any SIGKILL of such a task:
- * an init that was its own victim sends them to the rest of its namespace.
+ * A SIGKILL of the kernel's that current sends to whom it chose in oom_kill_process a moment ago, or to those that are killed
+ * with it (memory.oom.group). Not any SIGKILL of such a task: an init that was its own victim sends them to the rest of its
+ * namespace, on its way out.
  */
 crier_inline void crier_note_doomed(struct task_struct *task)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct crier_oom_context *context = bpf_map_lookup_elem(&crier_oom_contexts, &tid);
 	struct crier_process_key key;
-	struct task_struct *chosen;
+	struct task_struct *chosen, *current;
 	__u64 now;
 
 	if (!context || !context->chosen)
 		return;
 	chosen = (void *)context->chosen;
 	now = bpf_ktime_get_boot_ns();
-	if (BPF_CORE_READ(chosen, tgid) != BPF_CORE_READ(task, tgid) ||
-	    now - context->at_ns > CRIER_OOM_CONTEXT_NS)
+	if (now - context->at_ns > CRIER_OOM_CONTEXT_NS)
+		return;
+	current = (void *)bpf_get_current_task();
+	if (BPF_CORE_READ(chosen, tgid) != BPF_CORE_READ(task, tgid) &&
+	    (BPF_CORE_READ(current, flags) & PF_EXITING))
 		return;
 	key = crier_key_of(false, task);
 	bpf_map_update_elem(&crier_oom_doomed, &key, &now, BPF_ANY);
