@@ -64,7 +64,7 @@ WITH_PODS = {"5.10": CONTAINERD_HYBRID, "6.1": CONTAINERD_1_6, "6.12": CONTAINER
 
 
 # What a node may lack is tried whole on some kernels, the rest of it depends on none.
-WITH_ALL_LACKING = {"5.10-oldest", "6.1", "sid", "arm64-6.12"}
+WITH_ALL_LACKING = {"5.10-oldest", "6.1", "sid"}
 SHORT_V2 = replace(V2, parts=f"{V2.parts}:types,types_from_file,right_bpf,lockdown_integrity,lockdown_confidentiality")
 
 
