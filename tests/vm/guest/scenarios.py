@@ -344,6 +344,8 @@ def pressure(world: World, agent: Crier) -> list[Line]:
     lines = [*phases("enter"), *phases("exit")]
     truth(lines, box, inode, ticks)
     near(lines[0], "data.working_set_ratio", 0.8, 1.01)
+    if cgroups.memory_hierarchy().version == 2:
+        assert lines[1].get("data.limit_hits", 0) > 0, f"it was at its limit for seconds: {lines[1]}"
     return lines
 
 
