@@ -23,8 +23,8 @@ struct test_case {
 	bool needs_root;
 };
 
-extern const struct test_case process_tests[], signal_tests[], cgroup_tests[], oom_tests[], loss_tests[],
-	open_tests[], old_kernel_tests[], keys_tests[];
+extern const struct test_case process_tests[], second_tests[], signal_tests[], cgroup_tests[], oom_tests[],
+	loss_tests[], open_tests[], old_kernel_tests[], keys_tests[];
 
 /* End the running test. */
 void test_fail(const char *file, int line, const char *format, ...)
