@@ -440,70 +440,57 @@ crier_inline int crier_exit(const bool direct, const bool second, struct task_st
 	return 0;
 }
 
-/* hooks: of each two programs, the second for kernels that may turn the first one away */
+/* hooks */
 
-#define CRIER_TP_EXEC(name, second)                                                                          \
-	SEC("tp_btf/sched_process_exec")                                                                     \
-	int name(__u64 *ctx)                                                                                 \
-	{                                                                                                    \
-		return crier_unpreempted(                                                                    \
-			crier_exec(true, second, (void *)ctx[0], (void *)ctx[2], CRIER_HOOK_TP_BTF_EXEC));   \
-	}
+crier_inline int crier_from_tp_exec(__u64 *ctx, const bool second)
+{
+	return crier_exec(true, second, (void *)ctx[0], (void *)ctx[2], CRIER_HOOK_TP_BTF_EXEC);
+}
 
-#define CRIER_RAW_EXEC(name, second)                                                                         \
-	SEC("raw_tp/sched_process_exec")                                                                     \
-	int name(struct bpf_raw_tracepoint_args *ctx)                                                        \
-	{                                                                                                    \
-		return crier_unpreempted(crier_exec(false, second, (void *)ctx->args[0],                     \
-						    (void *)ctx->args[2], CRIER_HOOK_RAW_TP_EXEC));          \
-	}
+crier_inline int crier_from_raw_exec(struct bpf_raw_tracepoint_args *ctx, const bool second)
+{
+	return crier_exec(false, second, (void *)ctx->args[0], (void *)ctx->args[2], CRIER_HOOK_RAW_TP_EXEC);
+}
 
-#define CRIER_TP_FORK(name, second)                                                                          \
-	SEC("tp_btf/sched_process_fork")                                                                     \
-	int name(__u64 *ctx)                                                                                 \
-	{                                                                                                    \
-		return crier_unpreempted(                                                                    \
-			crier_fork(true, second, (void *)ctx[0], (void *)ctx[1], CRIER_HOOK_TP_BTF_FORK));   \
-	}
+crier_inline int crier_from_tp_fork(__u64 *ctx, const bool second)
+{
+	return crier_fork(true, second, (void *)ctx[0], (void *)ctx[1], CRIER_HOOK_TP_BTF_FORK);
+}
 
-#define CRIER_RAW_FORK(name, second)                                                                         \
-	SEC("raw_tp/sched_process_fork")                                                                     \
-	int name(struct bpf_raw_tracepoint_args *ctx)                                                        \
-	{                                                                                                    \
-		return crier_unpreempted(crier_fork(false, second, (void *)ctx->args[0],                     \
-						    (void *)ctx->args[1], CRIER_HOOK_RAW_TP_FORK));          \
-	}
+crier_inline int crier_from_raw_fork(struct bpf_raw_tracepoint_args *ctx, const bool second)
+{
+	return crier_fork(false, second, (void *)ctx->args[0], (void *)ctx->args[1], CRIER_HOOK_RAW_TP_FORK);
+}
 
 /* the verifier refuses ctx[1] where the tracepoint has one argument; the flag makes it dead code */
-#define CRIER_TP_EXIT(name, second)                                                                          \
-	SEC("tp_btf/sched_process_exit")                                                                     \
-	int name(__u64 *ctx)                                                                                 \
+crier_inline int crier_from_tp_exit(__u64 *ctx, const bool second)
+{
+	bool group_dead = crier_exit_has_group_dead ? (ctx[1] & 1) : false;
+
+	return crier_exit(true, second, (void *)ctx[0], group_dead, CRIER_HOOK_TP_BTF_EXIT);
+}
+
+crier_inline int crier_from_raw_exit(struct bpf_raw_tracepoint_args *ctx, const bool second)
+{
+	bool group_dead = crier_exit_has_group_dead ? (ctx->args[1] & 1) : false;
+
+	return crier_exit(false, second, (void *)ctx->args[0], group_dead, CRIER_HOOK_RAW_TP_EXIT);
+}
+
+/* Two programs: NAME, and NAME_2 for kernels that may turn the first one away. */
+#define CRIER_PAIR(section, name, context, from)                                                             \
+	SEC(section) int name(context ctx)                                                                   \
 	{                                                                                                    \
-		bool group_dead = crier_exit_has_group_dead ? (ctx[1] & 1) : false;                          \
-                                                                                                             \
-		return crier_unpreempted(                                                                    \
-			crier_exit(true, second, (void *)ctx[0], group_dead, CRIER_HOOK_TP_BTF_EXIT));       \
+		return crier_unpreempted(from(ctx, false));                                                  \
+	}                                                                                                    \
+	SEC(section) int name##_2(context ctx)                                                               \
+	{                                                                                                    \
+		return crier_unpreempted(from(ctx, true));                                                   \
 	}
 
-#define CRIER_RAW_EXIT(name, second)                                                                         \
-	SEC("raw_tp/sched_process_exit")                                                                     \
-	int name(struct bpf_raw_tracepoint_args *ctx)                                                        \
-	{                                                                                                    \
-		bool group_dead = crier_exit_has_group_dead ? (ctx->args[1] & 1) : false;                    \
-                                                                                                             \
-		return crier_unpreempted(crier_exit(false, second, (void *)ctx->args[0], group_dead,         \
-						    CRIER_HOOK_RAW_TP_EXIT));                                \
-	}
-
-CRIER_TP_EXEC(crier_tp_exec, false)
-CRIER_TP_EXEC(crier_tp_exec_2, true)
-CRIER_RAW_EXEC(crier_raw_exec, false)
-CRIER_RAW_EXEC(crier_raw_exec_2, true)
-CRIER_TP_FORK(crier_tp_fork, false)
-CRIER_TP_FORK(crier_tp_fork_2, true)
-CRIER_RAW_FORK(crier_raw_fork, false)
-CRIER_RAW_FORK(crier_raw_fork_2, true)
-CRIER_TP_EXIT(crier_tp_exit, false)
-CRIER_TP_EXIT(crier_tp_exit_2, true)
-CRIER_RAW_EXIT(crier_raw_exit, false)
-CRIER_RAW_EXIT(crier_raw_exit_2, true)
+CRIER_PAIR("tp_btf/sched_process_exec", crier_tp_exec, __u64 *, crier_from_tp_exec)
+CRIER_PAIR("raw_tp/sched_process_exec", crier_raw_exec, struct bpf_raw_tracepoint_args *, crier_from_raw_exec)
+CRIER_PAIR("tp_btf/sched_process_fork", crier_tp_fork, __u64 *, crier_from_tp_fork)
+CRIER_PAIR("raw_tp/sched_process_fork", crier_raw_fork, struct bpf_raw_tracepoint_args *, crier_from_raw_fork)
+CRIER_PAIR("tp_btf/sched_process_exit", crier_tp_exit, __u64 *, crier_from_tp_exit)
+CRIER_PAIR("raw_tp/sched_process_exit", crier_raw_exit, struct bpf_raw_tracepoint_args *, crier_from_raw_exit)
