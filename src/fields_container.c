@@ -218,7 +218,7 @@ const struct crier_field crier_pressure_fields[] = {
 	FIELD(UINT, struct crier_data_pressure, stall_ms, "stall_ms",
 	      "Time some task waited for memory (PSI) since the last sample, milliseconds."),
 	FIELD(UINT, struct crier_data_pressure, limit_hits, "limit_hits",
-	      "Times the limit was hit since the last sample."),
+	      "Times the limit was hit since the line before or, in the first of a container whose birth was seen, since that."),
 	FIELD(UINT, struct crier_data_pressure, duration_ms, "duration_ms", "Since it began, milliseconds."),
 	OBJECT(struct crier_data_pressure, memory, "memory", memory_fields,
 	       "What the container's cgroup holds."),

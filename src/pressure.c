@@ -63,7 +63,9 @@ struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state,
 	if (sample->limit_bytes == 0 || sample->limit_bytes == CRIER_UNKNOWN_U64 ||
 	    sample->working_set_bytes == CRIER_UNKNOWN_U64 || sample->held_bytes == CRIER_UNKNOWN_U64)
 		return verdict;
-	if (!state->started) {
+	bool is_first = !state->started;
+
+	if (is_first) {
 		*state = (struct crier_pressure){.started = true,
 						 .stall_total_us = CRIER_UNKNOWN_U64,
 						 .limit_hits = CRIER_UNKNOWN_U64};
@@ -79,6 +81,9 @@ struct crier_pressure_verdict crier_pressure_step(struct crier_pressure *state,
 	verdict.level = level_of(state, limits, judged_ratio(sample, stalled), stalled);
 	verdict.phase = phase_of(state, verdict.level, limits->interval_ns, sample->now_ns);
 
+	/* told, but no proof that it stalls now: they may have been long ago */
+	if (is_first && sample->hits_from_birth)
+		hits = sample->limit_hits;
 	add_known(&state->stall_since_us, stall_us);
 	add_known(&state->hits_since, hits);
 	state->stall_total_us = sample->stall_total_us;

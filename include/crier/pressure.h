@@ -32,6 +32,8 @@ struct crier_pressure_sample {
 	uint64_t held_bytes;	 /* usage minus active and inactive file pages: what reclaim cannot drop */
 	uint64_t stall_total_us; /* PSI some total */
 	uint64_t limit_hits;	 /* memory.events max (v1: failcnt), total */
+	bool stall_from_birth,
+		hits_from_birth; /* that total began at 0 with the container: all of it is its own */
 };
 
 struct crier_pressure {

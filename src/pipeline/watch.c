@@ -253,6 +253,8 @@ void crier_watch_sample(struct crier_pipeline *p, struct crier_life *life)
 		owner = limited_ancestor(p, life->cgroup, &sample.limit_bytes);
 		if (owner && watched(life)) {
 			take_sample(p, owner, life->cgroup, &sample);
+			sample.hits_from_birth =
+				life->created_told && !life->preexisting && owner == life->cgroup;
 			struct crier_pressure_verdict verdict =
 				crier_pressure_step(&life->watched->pressure, &limits, &sample);
 

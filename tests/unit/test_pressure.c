@@ -89,6 +89,26 @@ static void limit_hits_are_stall_too_and_unknown_stays_unknown(void **state)
 	assert_int_equal(verdict.stall_ms, CRIER_UNKNOWN_U64);
 }
 
+/* All that its cgroup has counted is the container's; it says nothing of when. */
+static void hits_since_birth_are_told_and_prove_nothing(void **state)
+{
+	struct crier_pressure pressure = {0};
+	struct crier_pressure_sample s = sample(100, 96, 7000);
+
+	(void)state;
+	s.limit_hits = 12;
+	s.hits_from_birth = true;
+	struct crier_pressure_verdict verdict = crier_pressure_step(&pressure, &limits, &s);
+
+	assert_int_equal(verdict.phase, CRIER_PHASE_ENTER);
+	assert_int_equal(verdict.level, CRIER_PRESSURE_HIGH); /* not critical: that wants stalls now */
+	assert_int_equal(verdict.limit_hits, 12);
+	pressure = (struct crier_pressure){0};
+	s.hits_from_birth = false; /* the limit is its pod's, which is older */
+	verdict = crier_pressure_step(&pressure, &limits, &s);
+	assert_int_equal(verdict.limit_hits, CRIER_UNKNOWN_U64);
+}
+
 static void active_page_cache_alarms_only_with_stalls_and_held_memory(void **state)
 {
 	static const struct {
@@ -194,6 +214,7 @@ int main(void)
 		cmocka_unit_test(a_story_of_samples),
 		cmocka_unit_test(stall_is_summed_between_lines),
 		cmocka_unit_test(limit_hits_are_stall_too_and_unknown_stays_unknown),
+		cmocka_unit_test(hits_since_birth_are_told_and_prove_nothing),
 		cmocka_unit_test(active_page_cache_alarms_only_with_stalls_and_held_memory),
 		cmocka_unit_test(no_limit_no_pressure),
 		cmocka_unit_test(throttling_is_a_share_of_periods),
