@@ -448,7 +448,9 @@ void crier_removed(struct crier_pipeline *p, struct crier_life *life, enum crier
 
 void crier_removed_paced(struct crier_pipeline *p, struct crier_life *life)
 {
-	life->want_removed = !crier_life_has_room(p, life);
-	if (!life->want_removed)
+	bool is_missing = crier_mail_is_missing(p, life); /* it may have been named since */
+
+	life->want_removed = is_missing && !crier_life_has_room(p, life);
+	if (is_missing && !life->want_removed)
 		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
 }

@@ -89,9 +89,8 @@ struct crier_life {
 	/* waiting for metadata */
 	uint64_t asked_ns, next_ask_ns;
 	uint64_t next_look_ns; /* at the node's files; 0 = they will not say more */
-	uint64_t
-		line_ns; /* a line of its own waits until then: a snapshot for the runtime's answer, any for room */
-	uint64_t answered_ns; /* last time the runtime named it, singly or in a list */
+	uint64_t line_ns;      /* until then a snapshot waits for the runtime's answer, or a line for room */
+	uint64_t answered_ns;  /* last time the runtime named it, singly or in a list */
 	uint32_t asks, looks;
 	uint32_t cgroups; /* entries of the table that point at the container */
 	bool hold_full;	  /* its queue goes because a bound is reached */
@@ -422,6 +421,8 @@ void crier_mail_merge_container(struct crier_pipeline *p, struct crier_life *lif
 /** A sandbox's own words: type, pid, source. */
 void crier_mail_merge_sandbox(struct crier_pipeline *p, struct crier_life *life, struct crier_pod *pod,
 			      const struct crier_meta_pod *meta, enum crier_source source);
+/** The runtime's last list has left it out, and nothing of the runtime's has named it since that began. */
+bool crier_mail_is_missing(const struct crier_pipeline *p, const struct crier_life *life);
 /** Are there processes in its cgroup, as far as one can know? */
 bool crier_mail_is_peopled(struct crier_pipeline *p, const struct crier_life *life);
 /** What comes with a name that was missing: lines to be mended, a death whose slot could not be named. */

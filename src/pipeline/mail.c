@@ -92,7 +92,6 @@ static void answered(struct crier_pipeline *p, struct crier_life *life, bool end
 {
 	crier_life_heard(p, life, ASK_ANSWERED, true);
 	life->answered_ns = p->now_ns;
-	life->want_removed = false;
 	life->next_ask_ns = 0;
 	p->cri_answered++;
 	if (life->hold_until_ns && crier_container_is_identified(life->container))
@@ -145,7 +144,6 @@ static void mail_container(struct crier_pipeline *p, const struct crier_meta_mes
 	life->generation = message->generation;
 	life->lists_missed = 0;
 	life->answered_ns = p->now_ns;
-	life->want_removed = false;
 	if (!exited)
 		revive(p, life);
 	if (exited && is_seen_alive(life) && !life->exited_told && !life->dying_until_ns) {
@@ -177,7 +175,6 @@ static void mail_pod(struct crier_pipeline *p, const struct crier_meta_message *
 		return; /* a sandbox without a cgroup of its own has no events */
 	crier_mail_merge_sandbox(p, life, pod, &message->pod, source);
 	life->answered_ns = p->now_ns;
-	life->want_removed = false;
 	if (listed) {
 		life->generation = message->generation;
 		life->lists_missed = 0;
@@ -240,6 +237,13 @@ struct sweep {
 	uint64_t generation;
 };
 
+/* Made, or named, since the list began: it need not be in it. */
+bool crier_mail_is_missing(const struct crier_pipeline *p, const struct crier_life *life)
+{
+	return life->generation != p->list_generation && life->container->created_ns < p->list_began_ns &&
+	       life->answered_ns < p->list_began_ns;
+}
+
 static bool sweep_one(void *ctx, struct crier_container *container)
 {
 	struct sweep *sweep = ctx;
@@ -247,9 +251,7 @@ static bool sweep_one(void *ctx, struct crier_container *container)
 
 	if (!life || life->removed_told || container->phase == CRIER_PHASE_CONTAINER_REMOVED)
 		return true;
-	/* younger than the list: it could not be in it */
-	if (life->generation == sweep->generation || container->created_ns >= sweep->p->list_began_ns ||
-	    life->answered_ns >= sweep->p->list_began_ns)
+	if (!crier_mail_is_missing(sweep->p, life))
 		return true;
 	if (!life->cri_known && life->cgroup)
 		return true;

@@ -318,6 +318,8 @@ static bool settle_one(void *ctx, struct crier_container *container)
 		crier_life_settle(p, life);
 	if (life && life->dying_until_ns)
 		crier_death_finish(p, life);
+	if (life && life->want_removed) /* with room or, counted, without */
+		crier_removed(p, life, CRIER_REMOVED_RUNTIME);
 	return true;
 }
 

@@ -257,6 +257,23 @@ static void removals_by_a_list_wait_for_room(void **state)
 	node_free(node);
 }
 
+/* What still waits is told at the end, or counted as lost. */
+static void a_removal_that_waits_is_told_at_the_stop(void **state)
+{
+	struct node *node = node_with_running();
+
+	(void)state;
+	feed_init_exit(node, 0);
+	mail_exited(node, ID_A, "app", "Completed", 0);
+	node->now_ns += 30 * S;
+	feed_room(node, node->config.sink_buffer_bytes / 2 - 1);
+	mail_list(node, CRIER_META_LIST_BEGIN, 1);
+	mail_list(node, CRIER_META_LIST_END, 1);
+	crier_pipeline_feed(node->pipeline, CRIER_INPUT_STOP, node->now_ns, "{}", 2);
+	assert_int_equal(count_of(node, "container.removed"), 1);
+	node_free(node);
+}
+
 static void a_removal_that_waits_is_taken_back(void **state)
 {
 	struct node *node = node_with_running();
@@ -290,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_sandbox_is_named_and_gone),
 		cmocka_unit_test(a_deleted_sandbox_takes_its_slots_along),
 		cmocka_unit_test(removals_by_a_list_wait_for_room),
+		cmocka_unit_test(a_removal_that_waits_is_told_at_the_stop),
 		cmocka_unit_test(a_removal_that_waits_is_taken_back),
 	};
 
