@@ -203,8 +203,8 @@ uint64_t crier_probe_recursion_misses(struct crier_probe *probe)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		uint64_t misses = misses_of(probe->programs[event]);
 
-		if (probe->second_links
-			    [event]) /* what both missed is lost, and is no more than what either did */
+		/* what both missed is lost, and that is no more than what either did */
+		if (probe->second_links[event])
 			misses = crier_min(misses, misses_of(probe->seconds[event]));
 		sum += misses;
 	}
