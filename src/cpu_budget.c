@@ -5,6 +5,8 @@
 
 #define SECOND_NS    1000000000.0
 #define DEBT_SECONDS 10 /* a turn cannot be cut short: with a small share it costs more than a second's */
+#define REST_NS                                                                                              \
+	1000000.0 /* what a rest saves up: some turns' worth, or the turn after it overdraws again, for ever */
 
 void crier_cpu_budget_init(struct crier_cpu_budget *budget, double share, uint64_t wall_ns, uint64_t cpu_ns)
 {
@@ -35,5 +37,5 @@ uint64_t crier_cpu_budget_spend(struct crier_cpu_budget *budget, uint64_t wall_n
 	budget->cpu_ns = cpu_ns;
 	if (budget->share <= 0 || left >= 0)
 		return 0;
-	return wall_ns + (uint64_t)(-left / budget->share) + 1;
+	return wall_ns + (uint64_t)((crier_min(REST_NS, second / 2) - left) / budget->share) + 1;
 }

@@ -22,6 +22,7 @@ void crier_cpu_budget_set(struct crier_cpu_budget *budget, double share);
 
 /**
  * Book what was used since the last call. A budget saves up one second's share, and is overdrawn by ten seconds' at most.
+ * A rest saves up 1 ms of CPU (half a second's share when that is less), so that it pays for the turns that follow it.
  * @return wall time until which bulk events have to rest; 0 = go on
  */
 uint64_t crier_cpu_budget_spend(struct crier_cpu_budget *budget, uint64_t wall_ns, uint64_t cpu_ns);

@@ -61,16 +61,42 @@ static void test_recovers_and_saves_no_more_than_a_second(void **state)
 
 	(void)state;
 	crier_cpu_budget_init(&budget, 0.5, wall, cpu);
-	cpu += 30 * S; /* far over it: the debt is ten seconds' share, the rest ten seconds at most */
-	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), wall + 10 * S + 1);
-	wall += 10 * S + 1;
+	cpu += 30 * S; /* far over it: the debt is ten seconds' share, the rest that and what saves up 1 ms */
+	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), wall + 10 * S + 2 * MS + 1);
+	wall += 10 * S + 2 * MS + 1;
 	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), 0);
 	wall += 3600 * S; /* an hour of nothing */
 	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), 0);
 	cpu += S / 2; /* a second's share was saved */
 	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), 0);
 	cpu += 1 * MS; /* and not more */
-	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), wall + 2 * MS + 1);
+	assert_int_equal(crier_cpu_budget_spend(&budget, wall, cpu), wall + 4 * MS + 1);
+}
+
+/* A turn with nothing to do costs too. The rest before it has to pay for it, or each such turn overdraws the budget again. */
+static void test_load_that_is_over_ends_the_rests(void **state)
+{
+	static const double shares[] = {0.001, 0.005, 0.5};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		struct crier_cpu_budget budget;
+		uint64_t wall = 1000 * S, cpu = 0, rests = 0;
+
+		crier_cpu_budget_init(&budget, shares[i], wall, cpu);
+		run(&budget, &wall, &cpu, 1020 * S, 5 * MS);
+		for (uint64_t turn = 0; turn < 100; turn++) {
+			uint64_t idle =
+				50000; /* 50 us, each half of a second: a tenth of the smallest share */
+
+			cpu += idle;
+			uint64_t rest_until = crier_cpu_budget_spend(&budget, wall += idle, cpu);
+
+			rests += rest_until != 0;
+			wall = rest_until ? rest_until : wall + S / 2;
+		}
+		assert_true(rests <= 1);
+	}
 }
 
 static void test_another_share(void **state)
@@ -107,6 +133,7 @@ int main(void)
 		cmocka_unit_test(test_share_is_kept),
 		cmocka_unit_test(test_no_bound),
 		cmocka_unit_test(test_recovers_and_saves_no_more_than_a_second),
+		cmocka_unit_test(test_load_that_is_over_ends_the_rests),
 		cmocka_unit_test(test_another_share),
 		cmocka_unit_test(test_odd_clocks),
 	};
