@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -45,17 +45,25 @@ class Suite:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.report = Report(ROOT / "build" / "reports" / "vm.json")
-        self._prepare = threading.Lock()  # apt, unpacking, building: one at a time
-        self._builds: dict[str, programs.Build] = {}
+        self._prepare = threading.Lock()  # apt and unpacking: one at a time
+        self._builds: dict[str, Future[programs.Build]] = {}
 
-    def build(self, arch: str) -> programs.Build:
-        if arch not in self._builds:
-            self._builds[arch] = programs.native() if arch == "amd64" else cross.build(CACHE)
-        return self._builds[arch]
+    def _build(self, arch: str) -> programs.Build:
+        if arch == "amd64":
+            return programs.native()
+        with self._prepare:
+            sysroot = cross.sysroot_of(CACHE)
+        return cross.build(sysroot)
+
+    def begin_builds(self, archs: set[str], pool: ThreadPoolExecutor) -> None:
+        """What a minute is needed for is built while the first guests run."""
+        self._builds = {arch: pool.submit(self._build, arch) for arch in sorted(archs)}
 
     def contents(self, plan: plans.Plan, arch: str) -> Contents:
-        trees = roots.trees(CACHE, arch, [*plans.BASE, *plan.packages], plan.runtime)
-        return Contents(trees, self.build(arch).files(trees), list(plan.modules), plan.memory_mib)
+        build = self._builds[arch].result()
+        with self._prepare:
+            trees = roots.trees(CACHE, arch, [*plans.BASE, *plan.packages], plan.runtime)
+            return Contents(trees, build.files(trees), list(plan.modules), plan.memory_mib)
 
     def run_guest(self, kernel: Kernel, plan: plans.Plan, result: KernelResult) -> None:
         """Boots one guest and takes in what it says; whatever goes wrong is a failure of the guest's own row."""
@@ -64,9 +72,8 @@ class Suite:
         try:
             golden = "CRIER_GOLDEN_UPDATE=1 " if self.options.golden else ""
             command = f"env {golden}CRIER_TEST_PATIENCE={PATIENCE} python3 -B tests/vm/guest/main.py {self.options.parts or plan.parts}"
-            with self._prepare:
-                contents = self.contents(plan, kernel.row.arch)
-                guest = Guest(kernel, contents, folder, command, plan.cgroups, plan.append)
+            contents = self.contents(plan, kernel.row.arch)
+            guest = Guest(kernel, contents, folder, command, plan.cgroups, plan.append)
             heard = Heard(self, result, plan, folder)
             outcome = guest.run(plan.timeout_s, heard.take)
             heard.judge(outcome)
@@ -107,7 +114,8 @@ class Suite:
             jobs += [(found[0], guest, found[1]) for guest in guests]
         # The longest first: none of them is left to run alone at the end.
         jobs.sort(key=lambda job: (job[1].runtime is None, job[0].row.arch == "amd64", job[1].cgroups != "v2"))
-        with ThreadPoolExecutor(self.options.jobs) as pool:
+        with ThreadPoolExecutor() as builders, ThreadPoolExecutor(self.options.jobs) as pool:
+            self.begin_builds({job[0].row.arch for job in jobs}, builders)
             try:
                 list(pool.map(lambda job: self.run_guest(*job), jobs))
             except BaseException:

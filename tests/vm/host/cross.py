@@ -16,12 +16,16 @@ LIBRARIES = [
 ]  # fmt: skip
 
 
-def build(cache: Path) -> Build:
-    """Configures and builds; what is up to date costs a second."""
+def sysroot_of(cache: Path) -> Path:
+    """What it is built against, unpacked."""
     version = subprocess.run([COMPILER, "-dumpversion"], check=True, capture_output=True, text=True).stdout
     runtime = f"libstdc++-{version.split('.')[0].strip()}-dev"
     apt = Apt(cache, "arm64", host_suite(), f"{host_suite()}-security")
-    sysroot = apt.tree(cache, [*LIBRARIES, runtime])
+    return apt.tree(cache, [*LIBRARIES, runtime])
+
+
+def build(sysroot: Path) -> Build:
+    """Configures and builds; what is up to date costs a second."""
     folder = ROOT / "build" / "vm-arm64"
     say(f"building for arm64 in {folder}")
     flags = [f"-DCMAKE_TOOLCHAIN_FILE={ROOT}/cmake/arm64.cmake", f"-DCRIER_SYSROOT={sysroot}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]

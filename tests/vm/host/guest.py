@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ def archive(root: Path, target: Path) -> Path:
     """The folder as a cpio archive of root's files, uncompressed: a guest unpacks that fastest."""
     listing = subprocess.run(["find", ".", "-mindepth", "1", "-print0"], cwd=root, check=True, capture_output=True).stdout
     command = ["cpio", "-0", "-o", "-H", "newc", "-R", "0:0", "--quiet"]
-    half = target.with_suffix(".half")
+    half = target.with_suffix(f".{threading.get_ident()}.half")  # two guests may want the same one
     with open(half, "wb") as out:
         # Sorted: a folder comes before what it holds.
         subprocess.run(command, cwd=root, input=b"\0".join(sorted(listing.split(b"\0")[:-1])) + b"\0", stdout=out, check=True)

@@ -43,7 +43,8 @@ PODS = Plan(
     "", "", "pods", cgroups="systemd", packages=NODE, modules=("overlay", "veth", "bridge"), memory_mib=2048
 )
 CONTAINERD_1_6 = replace(PODS, name="containerd-1.6", prefix="containerd-1.6/", runtime=Runtime(r"1\.6\..*", "bookworm"))
-CONTAINERD_1_7 = replace(PODS, name="containerd-1.7", prefix="containerd-1.7/", runtime=Runtime(r"1\.7\..*", "trixie"))
+# Runtimes and drivers in all pairs; elsewhere an OOM is told under two that differ in both.
+CONTAINERD_1_7 = replace(PODS, name="containerd-1.7", prefix="containerd-1.7/", parts="pods:all", runtime=Runtime(r"1\.7\..*", "trixie"))
 CONTAINERD_2 = replace(PODS, name="containerd-2", prefix="containerd-2/", runtime=Runtime(r"2\..*", "sid"))
 # Without systemd, and with memory on version 1.
 CONTAINERD_HYBRID = replace(CONTAINERD_1_6, name="containerd-1.6-hybrid", prefix="containerd-1.6-hybrid/", cgroups="hybrid")
