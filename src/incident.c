@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "crier/base/cleanup.h"
+
 static bool same_process(struct crier_process_key a, struct crier_process_key b)
 {
 	return a.pid != 0 && a.pid == b.pid && a.start_ns == b.start_ns;
@@ -131,8 +133,46 @@ static bool gives_way(const struct crier_incident *a, const struct crier_inciden
 	return a->last_ns < b->last_ns;
 }
 
+static struct crier_incident *take(struct crier_incident_pool *pool)
+{
+	struct crier_incident *incident = pool->spare;
+
+	if (!incident)
+		return malloc(sizeof(*incident));
+	pool->spare = incident->next_spare;
+	pool->spares--;
+	pool->least = crier_min(pool->least, pool->spares);
+	return incident;
+}
+
+static void give_back(struct crier_incident_pool *pool, struct crier_incident *incident)
+{
+	if (!incident)
+		return;
+	incident->next_spare = pool->spare;
+	pool->spare = incident;
+	pool->spares++;
+}
+
+static void free_spares(struct crier_incident_pool *pool, uint32_t count)
+{
+	for (; count > 0; count--)
+		free(take(pool));
+}
+
+void crier_incident_pool_trim(struct crier_incident_pool *pool)
+{
+	free_spares(pool, pool->least);
+	pool->least = pool->spares;
+}
+
+void crier_incident_pool_done(struct crier_incident_pool *pool)
+{
+	free_spares(pool, pool->spares);
+}
+
 /* Room for a new one; NULL: none is open, and there is no memory. */
-static struct crier_incident *make_room(struct crier_incidents *set)
+static struct crier_incident *make_room(struct crier_incidents *set, struct crier_incident_pool *pool)
 {
 	struct crier_incident *first = set->open[0];
 	size_t i;
@@ -142,27 +182,27 @@ static struct crier_incident *make_room(struct crier_incidents *set)
 			first = set->open[i];
 	if (i == CRIER_INCIDENTS_OPEN)
 		return first;
-	set->open[i] = malloc(sizeof(*set->open[i]));
+	set->open[i] = take(pool);
 	return set->open[i] ? set->open[i] : first;
 }
 
-struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t *counter,
+struct crier_incident *crier_incident_join(struct crier_incidents *set, struct crier_incident_pool *pool,
 					   const struct crier_incident_fact *fact)
 {
 	struct crier_incident *incident = crier_incident_find(set, fact);
 
 	if (incident)
 		return incident;
-	incident = make_room(set);
+	incident = make_room(set, pool);
 	if (incident)
-		*incident = (struct crier_incident){.id = ++*counter, .last_ns = fact->now_ns};
+		*incident = (struct crier_incident){.id = ++pool->last_id, .last_ns = fact->now_ns};
 	return incident;
 }
 
-void crier_incidents_done(struct crier_incidents *set)
+void crier_incidents_done(struct crier_incidents *set, struct crier_incident_pool *pool)
 {
 	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++)
-		free(set->open[i]);
+		give_back(pool, set->open[i]);
 	*set = (struct crier_incidents){0};
 }
 
@@ -174,7 +214,7 @@ static bool is_over(const struct crier_incident *incident, uint64_t now_ns)
 	return true;
 }
 
-bool crier_incidents_forget(struct crier_incidents *set, uint64_t now_ns)
+bool crier_incidents_forget(struct crier_incidents *set, struct crier_incident_pool *pool, uint64_t now_ns)
 {
 	size_t kept = 0;
 
@@ -183,7 +223,7 @@ bool crier_incidents_forget(struct crier_incidents *set, uint64_t now_ns)
 
 		set->open[i] = NULL;
 		if (!incident || is_over(incident, now_ns))
-			free(incident);
+			give_back(pool, incident);
 		else
 			set->open[kept++] = incident;
 	}

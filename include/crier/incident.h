@@ -42,6 +42,7 @@ struct crier_incident_item {
 };
 
 struct crier_incident {
+	struct crier_incident *next_spare; /* of the pool */
 	uint64_t id;
 	uint64_t last_ns;
 	uint32_t victims;
@@ -49,22 +50,37 @@ struct crier_incident {
 	struct crier_incident_item items[CRIER_TIMELINE_MAX];
 };
 
-/* Most containers never die: what they need of an incident is allocated with the first fact. All zero: none is open. */
+/* Most containers never die: what they need of an incident is taken with the first fact. All zero: none is open. */
 struct crier_incidents {
 	struct crier_incident *open[CRIER_INCIDENTS_OPEN]; /* owned; the free ones, NULL, come last */
 };
 
+/*
+ * Where all sets of a pipeline take incidents from and give them back to: the ids go on, and processes that crash all the
+ * time need no allocation each. All zero: empty, the first id is 1.
+ */
+struct crier_incident_pool {
+	uint64_t last_id;
+	struct crier_incident *spare; /* owned */
+	uint32_t spares, least;	      /* how many; and at least since the last trim */
+};
+
+/** Free what was not needed since the last call. */
+void crier_incident_pool_trim(struct crier_incident_pool *pool);
+/** Free all spare ones; the ids go on. */
+void crier_incident_pool_done(struct crier_incident_pool *pool);
+
 /** Give back all of them; the set is empty and usable again. */
-void crier_incidents_done(struct crier_incidents *set);
+void crier_incidents_done(struct crier_incidents *set, struct crier_incident_pool *pool);
 
 /** Give back those whose every window has passed: no later fact can belong to them. @return whether some are left */
-bool crier_incidents_forget(struct crier_incidents *set, uint64_t now_ns);
+bool crier_incidents_forget(struct crier_incidents *set, struct crier_incident_pool *pool, uint64_t now_ns);
 
 /**
- * The incident a fact belongs to, opened with ++*counter when none fits; in a full set the oldest gives way.
+ * The incident a fact belongs to, opened with the pool's next id when none fits; in a full set the oldest gives way.
  * @return valid until the next call on this set; NULL: out of memory, the line goes without one (explain and add take NULL)
  */
-struct crier_incident *crier_incident_join(struct crier_incidents *set, uint64_t *counter,
+struct crier_incident *crier_incident_join(struct crier_incidents *set, struct crier_incident_pool *pool,
 					   const struct crier_incident_fact *fact);
 
 /** As join, but NULL instead of opening one: for facts that are no death by themselves. */

@@ -290,7 +290,7 @@ static void tell(struct crier_pipeline *p, struct crier_life *life, enum crier_o
 		.now_ns = life->death.boottime_ns,
 		.is_init = true,
 	};
-	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
+	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_pool, &fact);
 	struct crier_data_exited data;
 	struct crier_event event;
 

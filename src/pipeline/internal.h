@@ -181,7 +181,7 @@ struct crier_pipeline {
 
 	uint64_t now_ns;
 	uint64_t seq; /* last number given */
-	uint64_t incident_counter;
+	struct crier_incident_pool incident_pool;
 	uint64_t key_counter;
 	struct crier_list busy; /* lives with a due time */
 	uint64_t busy_due_ns;	/* not later than the earliest of them */

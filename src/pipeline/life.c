@@ -99,7 +99,7 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	crier_list_remove(&life->asked);
 	crier_list_remove(&life->dying);
 	container->life = NULL;
-	crier_incidents_done(&life->incidents);
+	crier_incidents_done(&life->incidents, &p->incident_pool);
 	free(life->watched);
 	free(life);
 }
@@ -115,12 +115,12 @@ void crier_life_pod_drop(void *ctx, struct crier_pod *pod, struct crier_pod *int
 /* The end of everything: no line is made any more. */
 bool crier_life_free(void *ctx, struct crier_container *container)
 {
+	struct crier_pipeline *p = ctx;
 	struct crier_life *life = container->life;
 
-	(void)ctx;
 	if (!life)
 		return true;
-	crier_incidents_done(&life->incidents);
+	crier_incidents_done(&life->incidents, &p->incident_pool);
 	free(life->watched);
 	free(life);
 	container->life = NULL;

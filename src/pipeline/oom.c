@@ -295,7 +295,7 @@ void crier_oom_record(struct crier_pipeline *p, const struct crier_decoded *d, s
 	if (subject.life && (fact.is_init || took_init(&subject, oom, group)))
 		subject.life->init_oom = true;
 
-	struct crier_incident *incident = crier_incident_join(set, &p->incident_counter, &fact);
+	struct crier_incident *incident = crier_incident_join(set, &p->incident_pool, &fact);
 	char path[CRIER_CGROUP_PATH_MAX]; /* of the limit's cgroup; the line points into it */
 	struct crier_data_oom data;
 	struct crier_event event;

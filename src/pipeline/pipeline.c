@@ -175,14 +175,15 @@ void crier_pipeline_free(struct crier_pipeline *p)
 		crier_index_on_drop(p->index, NULL, NULL);
 		crier_index_on_pod_drop(p->index, NULL, NULL);
 		/* lives hang on containers: free them before the index frees those */
-		crier_index_each(p->index, crier_life_free, NULL);
+		crier_index_each(p->index, crier_life_free, p);
 	}
 	crier_index_free(p->index);
 	crier_cgroup_table_free(p->cgroups);
 	crier_hold_free(p->hold);
 	crier_filter_free(p->filter);
 	crier_mend_free(p->strangers);
-	crier_incidents_done(&p->node_incidents);
+	crier_incidents_done(&p->node_incidents, &p->incident_pool);
+	crier_incident_pool_done(&p->incident_pool);
 	if (p->reloaded) {
 		crier_config_done(p->reloaded);
 		free(p->reloaded);
@@ -213,7 +214,7 @@ static bool tidy_one(void *ctx, struct crier_container *container)
 	struct crier_life *life = container->life;
 
 	if (life && !life->dying_until_ns) /* its end, still to be told, belongs to one of them */
-		(void)crier_incidents_forget(&life->incidents, p->now_ns);
+		(void)crier_incidents_forget(&life->incidents, &p->incident_pool, p->now_ns);
 	if (!p->cri_up && crier_output_is_roomy(p) && life && life->exited_told && !life->cgroup &&
 	    !life->removed_told && !crier_index_is_tombstone(container) &&
 	    p->now_ns - container->died_ns >= p->config->tombstone_age_ms * MS_NS)
@@ -227,7 +228,8 @@ static void expire(struct crier_pipeline *p)
 
 	p->is_expiring = true;
 	crier_index_each(p->index, tidy_one, p);
-	(void)crier_incidents_forget(&p->node_incidents, p->now_ns);
+	(void)crier_incidents_forget(&p->node_incidents, &p->incident_pool, p->now_ns);
+	crier_incident_pool_trim(&p->incident_pool);
 	crier_cgroup_expire(p->cgroups, p->now_ns, age, forget_cgroup, p);
 	crier_index_expire(p->index, p->now_ns);
 	crier_mend_expire(p, age);

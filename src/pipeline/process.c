@@ -330,7 +330,7 @@ void crier_process_exit(struct crier_pipeline *p, const struct crier_decoded *d,
 	/* A death is an init's end, or any end by a signal; a worker's exit code is its own affair. */
 	if (life)
 		incident = is_init || fact.signal
-				   ? crier_incident_join(&life->incidents, &p->incident_counter, &fact)
+				   ? crier_incident_join(&life->incidents, &p->incident_pool, &fact)
 				   : crier_incident_find(&life->incidents, &fact);
 	else if (exit->flags & CRIER_EXIT_OOM)
 		incident = crier_incident_find(&p->node_incidents, &fact);
@@ -427,7 +427,7 @@ static void process_signal(struct crier_pipeline *p, const struct crier_decoded 
 	if (is_stop)
 		note_stop(life, d);
 	if (life && (data.fatal || is_stop) && subject->container->phase < CRIER_PHASE_CONTAINER_EXITED)
-		incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
+		incident = crier_incident_join(&life->incidents, &p->incident_pool, &fact);
 	crier_incident_explain(incident, &fact, &event.correlation);
 	seq = crier_output(p, &event, d->header->ring, false);
 	crier_incident_add(incident, &fact, seq);

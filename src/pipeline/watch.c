@@ -192,7 +192,7 @@ static void tell_pressure(struct crier_pipeline *p, struct crier_life *life, con
 			  const struct crier_pressure_verdict *verdict)
 {
 	struct crier_incident_fact fact = {.type = CRIER_TYPE_CONTAINER_MEMORY_PRESSURE, .now_ns = p->now_ns};
-	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_counter, &fact);
+	struct crier_incident *incident = crier_incident_join(&life->incidents, &p->incident_pool, &fact);
 	struct crier_data_pressure data;
 	struct crier_event event;
 

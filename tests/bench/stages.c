@@ -42,17 +42,20 @@ void __wrap_crier_process_record(struct crier_pipeline *p, const struct crier_de
 		__real_crier_process_record(p, d, subject, wait_ns);
 }
 
-struct crier_incident *__real_crier_incident_join(struct crier_incidents *set, uint64_t *counter,
+struct crier_incident *__real_crier_incident_join(struct crier_incidents *set,
+						  struct crier_incident_pool *pool,
 						  const struct crier_incident_fact *fact);
-struct crier_incident *__wrap_crier_incident_join(struct crier_incidents *set, uint64_t *counter,
+struct crier_incident *__wrap_crier_incident_join(struct crier_incidents *set,
+						  struct crier_incident_pool *pool,
 						  const struct crier_incident_fact *fact);
-struct crier_incident *__wrap_crier_incident_join(struct crier_incidents *set, uint64_t *counter,
+struct crier_incident *__wrap_crier_incident_join(struct crier_incidents *set,
+						  struct crier_incident_pool *pool,
 						  const struct crier_incident_fact *fact)
 {
 	static struct crier_incident nowhere; /* join never says NULL */
 
 	if (!is_cut(CUT_ENRICH))
-		return __real_crier_incident_join(set, counter, fact);
+		return __real_crier_incident_join(set, pool, fact);
 	return &nowhere;
 }
 
