@@ -8,10 +8,12 @@
 #include "crier/names.h"
 #include "emit_line.h"
 #include "emit_put.h"
+#include "fields.h"
 #include "story.h"
 
 /* All that is not in the fragment: keys, words, numbers, and every text at its bound. */
-#define OWN_MAX	 3072
+#define OWN_MAX	 5120
+#define ARGS_MAX 2048 /* of OWN_MAX: the arguments with what stands around them */
 #define COMM_MAX (CRIER_WIRE_COMM_LEN - 1)
 
 #define SECOND_NS 1000000000ULL
@@ -83,11 +85,26 @@ static bool has_actor(const struct crier_event *event)
 	return event->actor.pid != CRIER_UNKNOWN_U64 || event->actor.container_id.ptr;
 }
 
+/* Few of them and short ones; none, when they were not asked for. */
+static bool has_ordinary_args(const struct crier_data_exec *data)
+{
+	size_t bytes = 0;
+
+	if (data->args_kept > CRIER_ARGS_KEPT)
+		return false;
+	for (size_t i = 0; i < data->args_kept; i++) {
+		if (!is_short(data->args[i], CRIER_TEXT_MAX))
+			return false;
+		bytes += data->args[i].len + sizeof("\"\",") - 1;
+	}
+	return bytes <= ARGS_MAX;
+}
+
 static bool is_ordinary_exec(const struct crier_event *event, const struct crier_data_exec *data)
 {
 	return is_same(event->process.executable_path, data->filename) &&
 	       is_short(data->filename, STORY_PATH_MAX) && data->args_count <= UINT32_MAX &&
-	       !data->args_kept && !has_actor(event);
+	       has_ordinary_args(data) && !has_actor(event);
 }
 
 /* The parent is of the same container: its names are the container's own. */
@@ -381,6 +398,18 @@ static char *put_context(char *p, const struct lean *lean)
 	return LITERAL(p, "},\"data\":{");
 }
 
+static char *put_args(char *p, struct lean *lean, const struct crier_data_exec *data)
+{
+	p = LITERAL(p, ",\"args\":[");
+	for (size_t i = 0; i < data->args_kept; i++) {
+		*p++ = '"';
+		p = put_text(p, data->args[i], lean);
+		p = LITERAL(p, "\",");
+	}
+	p[-1] = ']';
+	return p;
+}
+
 /* ---- the three ---- */
 
 static char *put_exec(char *p, struct lean *lean)
@@ -404,7 +433,8 @@ static char *put_exec(char *p, struct lean *lean)
 	p = LITERAL(p, "\"filename\":\"");
 	p = put_asked(p, data->filename);
 	p = LITERAL(p, "\",\"args_count\":");
-	return crier_digits_put(p, data->args_count);
+	p = crier_digits_put(p, data->args_count);
+	return data->args_kept ? put_args(p, lean, data) : p;
 }
 
 static char *put_fork(char *p, struct lean *lean)

@@ -30,22 +30,35 @@ enum { KNOWN, NOT_THERE, UNKNOWN };
 #define TYPES_NODE    (TYPE(NODE_OOM) | TYPE(NODE_MEMORY_PRESSURE))
 #define TYPES_PROCESS (TYPE(PROCESS_EXEC) | TYPE(PROCESS_FORK) | TYPE(PROCESS_EXIT) | TYPE(PROCESS_SIGNAL))
 
+/* Where what follows a star may begin, at `from` or later: at its first byte, when that is one by name. */
+static size_t next_start(const char *after_star, struct crier_slice text, size_t from)
+{
+	const char *found;
+
+	if (from >= text.len || *after_star == '*' || *after_star == '?' || *after_star == '\0')
+		return from;
+	found = memchr(text.ptr + from, *after_star, text.len - from);
+	return found ? (size_t)(found - text.ptr) : text.len;
+}
+
 bool crier_pattern_match(const char *pattern, struct crier_slice text)
 {
 	const char *star = NULL;
 	size_t at = 0, after_star = 0;
 
-	/* On a mismatch the last star takes one byte more; earlier ones need not be tried again. */
+	/* On a mismatch the last star takes more; earlier ones need not be tried again. */
 	while (at < text.len) {
 		if (*pattern == '*') {
 			star = ++pattern;
-			after_star = at;
+			if (!*star)
+				return true;
+			at = after_star = next_start(star, text, at);
 		} else if (*pattern && (*pattern == '?' || *pattern == text.ptr[at])) {
 			pattern++;
 			at++;
 		} else if (star) {
 			pattern = star;
-			at = ++after_star;
+			at = after_star = next_start(star, text, after_star + 1);
 		} else {
 			return false;
 		}

@@ -180,11 +180,10 @@ static inline void any_exec(struct any *any, struct sample *s, struct crier_data
 	data->filename = any_text(any, "/usr/bin/env");
 	data->args_count = any_number(any, 1);
 	s->event.process.executable_path = any_odd(any) ? any_text(any, "/other") : data->filename;
-	if (!any_odd(any))
-		return;
-	s->args[0] = any_text(any, "env");
-	data->args = s->args;
-	data->args_kept = 1;
+	data->args_kept = any_u8(any) % (CRIER_ARRAY_SIZE(s->args) + 1);
+	for (size_t i = 0; i < data->args_kept; i++)
+		s->args[i] = any_text(any, i ? "--colour=always" : "env");
+	data->args = data->args_kept ? s->args : NULL;
 }
 
 static inline void any_exit(struct any *any, struct crier_data_exit *data)

@@ -79,6 +79,39 @@ static void test_the_ordinary_is_fast(void **state)
 				       1u << CRIER_TYPE_PROCESS_EXIT);
 }
 
+/* As many and as long as they may be, and one byte more. */
+static void test_arguments(void **state)
+{
+	static struct sample s;
+	static struct crier_slice many[65];
+	static char text[2048];
+	struct crier_data_exec *data = (void *)s.data;
+	(void)state;
+
+	memset(text, 'a', sizeof(text));
+	sample_init(&s, CRIER_TYPE_PROCESS_EXEC);
+	s.options.detail = CRIER_DETAIL_LEAN;
+	data->args = many;
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(many); i++)
+		many[i] = (struct crier_slice){text, 1 + i % 28};
+	for (data->args_kept = 0; data->args_kept <= 64; data->args_kept++)
+		assert_true(compare(&s, 1));
+	assert_false(compare(&s, 1)); /* 65: the tables keep fewer, and say so */
+	data->args_kept = 2;
+	for (many[0].len = 1017; many[0].len < 1027; many[0].len++)
+		assert_int_equal(compare(&s, 1), many[0].len <= 1024);
+	many[0].len = 1024;
+	many[1].len = 1018; /* 2048 with quotes and commas */
+	assert_true(compare(&s, 1));
+	many[1].len++;
+	assert_false(compare(&s, 1));
+	many[1] = CRIER_SLICE("");
+	assert_false(compare(&s, 1));
+	many[1] = CRIER_SLICE("a\"b");
+	assert_false(compare(&s, 1));
+	sample_done(&s);
+}
+
 /* What a line leaves in the cache is right for the next one: the number that follows, the second that is the same or not. */
 static void test_line_after_line(void **state)
 {
@@ -135,9 +168,8 @@ static void test_any_event(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_samples),
-		cmocka_unit_test(test_the_ordinary_is_fast),
-		cmocka_unit_test(test_line_after_line),
+		cmocka_unit_test(test_samples),	  cmocka_unit_test(test_the_ordinary_is_fast),
+		cmocka_unit_test(test_arguments), cmocka_unit_test(test_line_after_line),
 		cmocka_unit_test(test_any_event),
 	};
 

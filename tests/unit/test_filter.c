@@ -62,6 +62,40 @@ static void test_pattern(void **state)
 	assert_false(crier_pattern_match("*a*a*a*a*a*a*a*a*a*b", (struct crier_slice){many, sizeof(many)}));
 }
 
+/* The definition: a star is nothing, or one byte and a star. */
+static bool by_definition(const char *pattern, struct crier_slice text)
+{
+	struct crier_slice rest = {text.ptr + 1, text.len - 1};
+
+	if (*pattern == '*')
+		return by_definition(pattern + 1, text) || (text.len && by_definition(pattern, rest));
+	if (!text.len || !*pattern)
+		return !text.len && !*pattern;
+	return (*pattern == '?' || *pattern == text.ptr[0]) && by_definition(pattern + 1, rest);
+}
+
+static void test_pattern_by_definition(void **state)
+{
+	static const char letters[] = "ab*?";
+	unsigned matched = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 1 << 20; round++) {
+		char pattern[6] = {0}, text[5];
+		struct crier_slice slice = {text, round >> 10 & 3};
+
+		for (size_t i = 0; i < 5; i++)
+			pattern[i] = i < (round >> 12 & 7) ? letters[round >> 2 * i & 3] : '\0';
+		for (size_t i = 0; i < sizeof(text); i++)
+			text[i] = letters[round >> (15 + i) & 1];
+		slice.len += round >> 14 & 1;
+		if (crier_pattern_match(pattern, slice) != by_definition(pattern, slice))
+			fail_msg("'%s' over '%.*s'", pattern, (int)slice.len, slice.ptr);
+		matched += by_definition(pattern, slice);
+	}
+	assert_true(matched > 100000);
+}
+
 /* ---- profiles ---- */
 
 static enum crier_verdict check(const struct crier_filter *filter, enum crier_type type, const void *data)
@@ -345,10 +379,15 @@ static void test_sandbox_has_no_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pattern),	       cmocka_unit_test(test_profile_types),
-		cmocka_unit_test(test_exits),	       cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_probes),	       cmocka_unit_test(test_patterns),
-		cmocka_unit_test(test_event_severity), cmocka_unit_test(test_sandbox_has_no_name),
+		cmocka_unit_test(test_pattern_by_definition),
+		cmocka_unit_test(test_pattern),
+		cmocka_unit_test(test_profile_types),
+		cmocka_unit_test(test_exits),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_probes),
+		cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_event_severity),
+		cmocka_unit_test(test_sandbox_has_no_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
