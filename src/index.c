@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers: birth, burial, expiry. Pods are in index_pod.c, what sources tell in index_merge.c, deaths in index_slot.c. */
+/* Containers: birth, burial, expiry. Pods are in index_pod.c, what sources tell in index_merge.c, deaths in index_slot.c, their texts in index_text.c. */
 #include "index_private.h"
 
 #include <errno.h>
@@ -26,65 +26,6 @@ void crier_index_on_drop(struct crier_index *index, void (*fn)(void *ctx, struct
 {
 	index->on_drop = fn;
 	index->on_drop_ctx = ctx;
-}
-
-int crier_index_text_set(struct crier_slice *owned, struct crier_slice text)
-{
-	size_t len = crier_min(text.len, (size_t)CRIER_META_STRING_MAX);
-	char *copy = malloc(len + 1);
-
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, text.ptr, len);
-	copy[len] = '\0';
-	free((char *)owned->ptr);
-	*owned = (struct crier_slice){copy, len};
-	return 0;
-}
-
-struct shared_text {
-	uint32_t references;
-	char text[];
-};
-
-static struct shared_text *shared_of(const char *text)
-{
-	return (struct shared_text *)(void *)(text - offsetof(struct shared_text, text));
-}
-
-void crier_index_share_done(const char **shared)
-{
-	if (**shared && --shared_of(*shared)->references == 0)
-		free(shared_of(*shared));
-	*shared = "";
-}
-
-void crier_index_share_take(const char **shared, const char *from)
-{
-	if (*from)
-		shared_of(from)->references++;
-	crier_index_share_done(shared);
-	*shared = from;
-}
-
-int crier_index_share_set(const char **shared, struct crier_slice text)
-{
-	struct shared_text *own = malloc(sizeof(*own) + text.len + 1);
-
-	if (!own)
-		return -ENOMEM;
-	own->references = 1;
-	memcpy(own->text, text.ptr, text.len);
-	own->text[text.len] = '\0';
-	crier_index_share_done(shared);
-	*shared = own->text;
-	return 0;
-}
-
-void crier_index_text_done(struct crier_slice *owned)
-{
-	free((char *)owned->ptr);
-	*owned = CRIER_SLICE_NONE;
 }
 
 static struct container_entry *find(const struct crier_index *index, struct crier_slice id, uint64_t hash)
@@ -140,10 +81,10 @@ static void drop(struct crier_index *index, struct container_entry *entry)
 		index->counts.containers--;
 	if (container->pod)
 		container->pod->references--;
-	crier_index_text_done(&container->name);
-	crier_index_text_done(&container->image);
-	crier_index_text_done(&container->image_id);
-	crier_index_text_done(&container->runtime_reason);
+	crier_index_common_done(index, &container->name);
+	crier_index_common_done(index, &container->image);
+	crier_index_common_done(index, &container->image_id);
+	crier_index_common_done(index, &container->runtime_reason);
 	crier_index_text_done(&container->runtime_message);
 	crier_index_share_done(&container->sandbox_id);
 	free(container->fragment);
@@ -165,6 +106,7 @@ void crier_index_free(struct crier_index *index)
 	crier_index_pods_free(index);
 	crier_index_slots_free(index);
 	crier_map_done(&index->containers);
+	crier_map_done(&index->texts);
 	free(index->runtime_name);
 	free(index->runtime_version);
 	free(index);

@@ -124,7 +124,8 @@ static bool split_name(struct crier_slice pod_name, struct crier_slice hash, str
 	return true;
 }
 
-int crier_index_merge_workload(struct crier_pod *pod, const struct crier_meta_labels *labels)
+int crier_index_merge_workload(struct crier_index *index, struct crier_pod *pod,
+			       const struct crier_meta_labels *labels)
 {
 	struct crier_slice set, deployment;
 
@@ -134,8 +135,8 @@ int crier_index_merge_workload(struct crier_pod *pod, const struct crier_meta_la
 			continue;
 		if (crier_slice_equal(set, pod->replicaset))
 			return 0;
-		if (crier_index_text_set(&pod->replicaset, set) < 0 ||
-		    crier_index_text_set(&pod->deployment, deployment) < 0)
+		if (crier_index_common_set(index, &pod->replicaset, set) < 0 ||
+		    crier_index_common_set(index, &pod->deployment, deployment) < 0)
 			return -ENOMEM;
 		return 1;
 	}

@@ -10,10 +10,10 @@
 
 #include "crier/cgroup.h"
 
-enum merge_kind { MERGE_TEXT, MERGE_U64, MERGE_I64 };
+enum merge_kind { MERGE_TEXT, MERGE_COMMON, MERGE_U64, MERGE_I64 };
 
 struct merge_field {
-	uint8_t kind; /* enum merge_kind */
+	uint8_t kind; /* enum merge_kind; COMMON: a text that many have in common */
 	bool is_identity;
 	uint16_t told; /* offset in the meta struct */
 	uint16_t own;  /* offset in the container or pod */
@@ -22,6 +22,10 @@ struct merge_field {
 #define TEXT(type, own_type, told_field, own_field, identity)                                                \
 	{                                                                                                    \
 		MERGE_TEXT, identity, offsetof(type, told_field), offsetof(own_type, own_field)              \
+	}
+#define COMMON(type, own_type, told_field, own_field, identity)                                              \
+	{                                                                                                    \
+		MERGE_COMMON, identity, offsetof(type, told_field), offsetof(own_type, own_field)            \
 	}
 #define U64(type, own_type, told_field, own_field)                                                           \
 	{                                                                                                    \
@@ -32,10 +36,10 @@ struct merge_field {
 #define APPLY(macro, ...) macro(__VA_ARGS__)
 
 static const struct merge_field container_fields[CONTAINER_TABLE_COUNT] = {
-	[CONTAINER_NAME] = APPLY(TEXT, OF_CONTAINER, name, name, true),
-	[CONTAINER_IMAGE] = APPLY(TEXT, OF_CONTAINER, image, image, false),
-	[CONTAINER_IMAGE_ID] = APPLY(TEXT, OF_CONTAINER, image_id, image_id, false),
-	[CONTAINER_REASON] = APPLY(TEXT, OF_CONTAINER, reason, runtime_reason, false),
+	[CONTAINER_NAME] = APPLY(COMMON, OF_CONTAINER, name, name, true),
+	[CONTAINER_IMAGE] = APPLY(COMMON, OF_CONTAINER, image, image, false),
+	[CONTAINER_IMAGE_ID] = APPLY(COMMON, OF_CONTAINER, image_id, image_id, false),
+	[CONTAINER_REASON] = APPLY(COMMON, OF_CONTAINER, reason, runtime_reason, false),
 	[CONTAINER_MESSAGE] = APPLY(TEXT, OF_CONTAINER, message, runtime_message, false),
 	[CONTAINER_RESTART_COUNT] = APPLY(U64, OF_CONTAINER, restart_count, restart_count),
 	[CONTAINER_MEMORY_LIMIT] = APPLY(U64, OF_CONTAINER, memory_limit_bytes, memory_limit_bytes),
@@ -52,7 +56,7 @@ static const struct merge_field container_fields[CONTAINER_TABLE_COUNT] = {
 
 static const struct merge_field pod_fields[POD_TABLE_COUNT] = {
 	[POD_NAME] = APPLY(TEXT, OF_POD, name, name, true),
-	[POD_NAMESPACE] = APPLY(TEXT, OF_POD, namespace_, namespace_, true),
+	[POD_NAMESPACE] = APPLY(COMMON, OF_POD, namespace_, namespace_, true),
 	[POD_IP] = APPLY(TEXT, OF_POD, ip, ip, false),
 	[POD_CREATED_AT] = APPLY(U64, OF_POD, created_at_ns, created_at_ns),
 };
@@ -76,15 +80,21 @@ static const void *at(const void *base, size_t offset)
 static bool is_told(const struct merge_field *field, const void *base, size_t offset)
 {
 	switch (field->kind) {
-	case MERGE_TEXT: return ((const struct crier_slice *)at(base, offset))->len > 0;
+	case MERGE_TEXT:
+	case MERGE_COMMON: return ((const struct crier_slice *)at(base, offset))->len > 0;
 	case MERGE_U64: return *(const uint64_t *)at(base, offset) != CRIER_UNKNOWN_U64;
 	default: return *(const int64_t *)at(base, offset) != CRIER_UNKNOWN_I64;
 	}
 }
 
+static bool is_text(const struct merge_field *field)
+{
+	return field->kind == MERGE_TEXT || field->kind == MERGE_COMMON;
+}
+
 static bool is_same(const struct merge_field *field, const void *meta, const void *own)
 {
-	if (field->kind == MERGE_TEXT)
+	if (is_text(field))
 		return crier_slice_equal(crier_index_cut(*(const struct crier_slice *)at(meta, field->told)),
 					 *(const struct crier_slice *)at(own, field->own));
 	return memcmp(at(meta, field->told), at(own, field->own), sizeof(uint64_t)) == 0;
@@ -101,8 +111,17 @@ static bool contradicts(const struct merge_field *fields, size_t count, const vo
 	return false;
 }
 
-static int merge_field(const struct merge_field *field, const void *meta, void *own, uint8_t *rank,
-		       enum crier_source source)
+static int set_text(struct crier_index *index, const struct merge_field *field, const void *meta, void *own)
+{
+	struct crier_slice *held = (struct crier_slice *)((char *)own + field->own);
+	struct crier_slice told = *(const struct crier_slice *)at(meta, field->told);
+
+	return field->kind == MERGE_COMMON ? crier_index_common_set(index, held, told)
+					   : crier_index_text_set(held, told);
+}
+
+static int merge_field(struct crier_index *index, const struct merge_field *field, const void *meta,
+		       void *own, uint8_t *rank, enum crier_source source)
 {
 	if (!is_told(field, meta, field->told))
 		return 0;
@@ -114,9 +133,8 @@ static int merge_field(const struct merge_field *field, const void *meta, void *
 		if (source < *rank)
 			return 0;
 	}
-	if (field->kind == MERGE_TEXT) {
-		int r = crier_index_text_set((struct crier_slice *)((char *)own + field->own),
-					     *(const struct crier_slice *)at(meta, field->told));
+	if (is_text(field)) {
+		int r = set_text(index, field, meta, own);
 
 		if (r < 0)
 			return r;
@@ -127,13 +145,13 @@ static int merge_field(const struct merge_field *field, const void *meta, void *
 	return 1;
 }
 
-static int merge_fields(const struct merge_field *fields, size_t count, const void *meta, void *own,
-			uint8_t *rank, enum crier_source source)
+static int merge_fields(struct crier_index *index, const struct merge_field *fields, size_t count,
+			const void *meta, void *own, uint8_t *rank, enum crier_source source)
 {
 	int changed = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		int r = merge_field(&fields[i], meta, own, &rank[i], source);
+		int r = merge_field(index, &fields[i], meta, own, &rank[i], source);
 
 		if (r < 0)
 			return r;
@@ -151,7 +169,7 @@ void crier_index_pod_absorb_fields(struct pod_entry *into, struct pod_entry *fro
 
 		if (is_told(field, target, 0) || !is_told(field, origin, 0))
 			continue;
-		if (field->kind == MERGE_TEXT) {
+		if (is_text(field)) {
 			*(struct crier_slice *)target = *(struct crier_slice *)origin;
 			*(struct crier_slice *)origin = CRIER_SLICE_NONE;
 		} else {
@@ -173,10 +191,10 @@ static int merge_pod_fields(struct crier_index *index, struct crier_pod *pod,
 			    const char *const *labels_allowed)
 {
 	struct pod_entry *entry = pod_entry_of(pod);
-	int changed = merge_fields(pod_fields, POD_TABLE_COUNT, meta, pod, entry->rank, source);
+	int changed = merge_fields(index, pod_fields, POD_TABLE_COUNT, meta, pod, entry->rank, source);
 	int labels = changed < 0 ? changed
 				 : crier_index_merge_labels(entry, &meta->labels, source, labels_allowed);
-	int workload = labels < 0 ? labels : crier_index_merge_workload(pod, &meta->labels);
+	int workload = labels < 0 ? labels : crier_index_merge_workload(index, pod, &meta->labels);
 
 	if (workload < 0)
 		return workload;
@@ -389,7 +407,8 @@ int crier_index_merge_container(struct crier_index *index, struct crier_containe
 		return refuse(index);
 	if (pod < 0)
 		return pod;
-	fields = merge_fields(container_fields, CONTAINER_TABLE_COUNT, meta, container, entry->rank, source);
+	fields = merge_fields(index, container_fields, CONTAINER_TABLE_COUNT, meta, container, entry->rank,
+			      source);
 	if (fields < 0)
 		return fields;
 	if (meta->name.len || meta->sandbox_id.len || meta->pod_uid.len || meta->pod_name.len)

@@ -86,10 +86,10 @@ static void drop(struct crier_index *index, struct crier_pod *pod, struct crier_
 	crier_list_remove(&pod->by_age);
 	index->counts.pods--;
 	crier_index_text_done(&pod->name);
-	crier_index_text_done(&pod->namespace_);
+	crier_index_common_done(index, &pod->namespace_);
 	crier_index_text_done(&pod->ip);
-	crier_index_text_done(&pod->replicaset);
-	crier_index_text_done(&pod->deployment);
+	crier_index_common_done(index, &pod->replicaset);
+	crier_index_common_done(index, &pod->deployment);
 	crier_index_share_done(&pod->sandbox_id);
 	free(pod->labels);
 	free(pod_entry_of(pod));

@@ -29,19 +29,20 @@ struct crier_index_limits {
 	uint32_t slots;		   /* 16,384 */
 };
 
-/* Owned text: NUL-terminated for convenience, `len` is the truth; ptr NULL = unknown. */
+/* Texts are of the index, NUL-terminated for convenience, `len` is the truth; ptr NULL = unknown. Equal "common" ones are one. */
 struct crier_pod {
 	uint32_t version; /* rises with each change: fragments of its containers are stale */
 	uint8_t qos;	  /* enum crier_qos */
 	uint8_t source;	  /* enum crier_source: best so far */
-	struct crier_slice name, namespace_, ip; /* owned by the pod */
+	struct crier_slice name, ip;
+	struct crier_slice namespace_; /* common */
 	char uid[CRIER_UID_MAX];
 	const char *
 		sandbox_id; /* "" = known by uid only (cgroup path); of the index, shared with its containers */
 	struct crier_meta_labels *
 		labels; /* allow-listed; owned; NULL = unknown. Only `count` items are allocated: never copy it */
-	struct crier_slice replicaset; /* proven by pod-template-hash; owned */
-	struct crier_slice deployment; /* inferred; owned */
+	struct crier_slice replicaset; /* proven by pod-template-hash; common */
+	struct crier_slice deployment; /* inferred; common */
 	uint64_t created_at_ns;
 	uint32_t references;
 	uint64_t generation; /* of the last list that named its sandbox; 0 = none yet */
@@ -63,7 +64,7 @@ struct crier_container {
 	struct crier_pod *pod; /* NULL = not known */
 	void *life;	       /* struct crier_life of src/pipeline, owned by it */
 	void *fragment; /* what its lines have in common, rendered by emit; one allocation; NULL = to be rendered */
-	struct crier_slice name; /* owned */
+	struct crier_slice name; /* common */
 	uint64_t init_pid;	 /* UNKNOWN until something states it */
 	uint64_t init_start_ns;	 /* boottime of its start, UNKNOWN until an event or seed told */
 	uint32_t version;	 /* rises with each change */
@@ -75,10 +76,11 @@ struct crier_container {
 	struct crier_list by_age; /* of the index: living or tombstones */
 	const char *id;		  /* lives as long as the container */
 	uint8_t cri_state; /* enum crier_meta_state, the furthest told: answers may overtake each other */
-	struct crier_slice image, image_id;		    /* owned */
-	struct crier_slice runtime_reason, runtime_message; /* owned; of its exit */
-	const char *sandbox_id;				    /* "" = not known; of the index */
-	const char *runtime_name;			    /* static or owned by the index: "containerd" */
+	struct crier_slice image, image_id; /* common */
+	struct crier_slice runtime_reason;  /* of its exit; common */
+	struct crier_slice runtime_message; /* of its exit */
+	const char *sandbox_id;		    /* "" = not known; of the index */
+	const char *runtime_name;	    /* static or owned by the index: "containerd" */
 	const char *runtime_version;
 	uint64_t restart_count;
 	uint64_t memory_limit_bytes, cpu_quota_us, cpu_period_us;

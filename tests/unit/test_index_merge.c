@@ -410,6 +410,29 @@ static void test_long_text_is_cut(void **state)
 	assert_int_equal(crier_index_merge_container(*state, c, &meta, CRI), 0); /* the same, cut the same */
 }
 
+/* Of equal texts there is one, for as long as anybody holds it. */
+static void test_common_texts_are_one(void **state)
+{
+	struct crier_container *a = add(*state, "a"), *b = add(*state, "b");
+	struct crier_meta_container meta = nothing();
+
+	meta.image = CRIER_SLICE("shop/cart:1.4");
+	assert_int_equal(crier_index_merge_container(*state, a, &meta, CRI), 1);
+	assert_int_equal(crier_index_merge_container(*state, b, &meta, CRI), 1);
+	assert_ptr_equal(a->image.ptr, b->image.ptr);
+	meta.image = CRIER_SLICE("shop/cart:1.5");
+	assert_int_equal(crier_index_merge_container(*state, a, &meta, CRI), 1);
+	assert_slice(a->image, "shop/cart:1.5");
+	assert_slice(b->image, "shop/cart:1.4");
+	assert_int_equal(crier_index_merge_container(*state, b, &meta, CRI),
+			 1); /* nobody holds 1.4 any more */
+	assert_ptr_equal(a->image.ptr, b->image.ptr);
+	meta.image = CRIER_SLICE("shop/cart:1.4");
+	assert_int_equal(crier_index_merge_container(*state, a, &meta, CRI), 1);
+	assert_slice(a->image, "shop/cart:1.4");
+	assert_slice(b->image, "shop/cart:1.5");
+}
+
 static void test_uid_or_sandbox_too_long(void **state)
 {
 	static char text[CRIER_ID_MAX + 1];
@@ -521,6 +544,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sandbox_by_its_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_identified, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_text_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_common_texts_are_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uid_or_sandbox_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_runtime, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pod_contradictions, setup, teardown),
