@@ -53,7 +53,7 @@ class Suite:
             return programs.native()
         with self._prepare:
             sysroot = cross.sysroot_of(CACHE)
-        return cross.build(sysroot)
+        return cross.build(sysroot, ["crier_bpf_test"] if "bpf" in self.options.parts else [])
 
     def begin_builds(self, archs: set[str], pool: ThreadPoolExecutor) -> None:
         """What a minute is needed for is built while the first guests run."""

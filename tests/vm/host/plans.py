@@ -58,8 +58,8 @@ class KernelPlan:
     guests: list[Plan] = field(default_factory=list)
 
 
-# Memory is a v1 controller up to 6.1: Debian's later kernels are built without CONFIG_MEMCG_V1.
-WITH_V1 = {"5.10-oldest", "5.10", "6.1"}
+# Memory is a v1 controller up to 6.1: Debian's later kernels are built without CONFIG_MEMCG_V1. 5.10 has pods on hybrid besides.
+WITH_V1 = {"5.10": [V1], "5.10-oldest": [HYBRID], "6.1": [V1, HYBRID]}
 # Each on the kernel that its suite ships; the oldest one where cgroups are as they were then.
 WITH_PODS = {"5.10": CONTAINERD_HYBRID, "6.1": CONTAINERD_1_6, "6.12": CONTAINERD_1_7, "sid": CONTAINERD_2}
 
@@ -73,8 +73,7 @@ def plans() -> list[KernelPlan]:
     result = []
     for row in ROWS:
         guests = [V2 if row.name in WITH_ALL_LACKING else SHORT_V2]
-        if row.name in WITH_V1:
-            guests += [V1, HYBRID]
+        guests += WITH_V1.get(row.name, [])
         if row.name in WITH_PODS:
             guests.append(WITH_PODS[row.name])
         result.append(KernelPlan(row, guests))
