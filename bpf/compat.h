@@ -60,6 +60,23 @@ crier_inline bool crier_is_set(const void *p)
 	})
 
 /*
+ * The same pointer, by bpf_rdonly_cast where the kernel has it (6.2+): to be read through, not to be trusted. From 6.13 to 6.18
+ * the verifier searches all of BTF by name, up to four times, for each load of a pointer through a trusted one: a
+ * millisecond of start-up, again for each path that leads to the load. The call itself costs nothing: it is made a move.
+ */
+#define crier_readable(type, p)                                                                              \
+	({                                                                                                   \
+		__u32 readable_id = bpf_core_type_id_kernel(type);                                           \
+		type *readable_p;                                                                            \
+                                                                                                             \
+		asm volatile("r1 = %1; r2 = %2; r0 = %3; r0 = r1; %0 = r0"                                   \
+			     : "=r"(readable_p)                                                              \
+			     : "r"((void *)(p)), "r"(readable_id), "i"(CRIER_MARK_RDONLY_CAST)               \
+			     : "r0", "r1", "r2", "r3", "r4", "r5");                                          \
+		readable_p;                                                                                  \
+	})
+
+/*
  * Set by user space before the load, from BTF; the verifier then drops the branch not taken, which may hold
  * an access that this kernel would refuse.
  */

@@ -37,11 +37,7 @@ crier_inline __u64 crier_task_memory_cgroup_id(const bool direct, struct task_st
 	return crier_css_cgroup_id(direct, crier_memory_css(direct, crier_get(direct, task, cgroups)));
 }
 
-/*
- * What hangs on a process. From 6.13 to 6.18 the verifier searches all of BTF by name, up to four times, for each load of a
- * pointer through a trusted one: about a millisecond of start-up, again for each path that leads to the load. So they are
- * loaded in one place, before the program branches.
- */
+/* What hangs on a process. */
 struct crier_who {
 	struct task_struct *leader, *parent;
 	const struct cred *cred;

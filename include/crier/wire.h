@@ -269,9 +269,13 @@ struct crier_wire_oom {
 	struct crier_wire_oom_level levels[CRIER_WIRE_OOM_LEVELS];
 };
 
-/* Not in records: `r0 = MARK` in a program, where user space puts a call of bpf_preempt_disable or _enable before the load. */
+/*
+ * Not in records: `r0 = MARK` in a program, where user space puts a call of bpf_preempt_disable, _enable or bpf_rdonly_cast before
+ * the load.
+ */
 #define CRIER_MARK_PREEMPT_DISABLE 0x7eed0001
 #define CRIER_MARK_PREEMPT_ENABLE  0x7eed0002
+#define CRIER_MARK_RDONLY_CAST	   0x7eed0003 /* `r0 = r1` follows: what stands where there is no call */
 
 /* What wakes user space, for bulk records: value of crier_wire_control.armed. Critical records always do. */
 enum crier_wire_armed {

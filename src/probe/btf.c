@@ -13,6 +13,7 @@
 #define TRACE_PREFIX	"btf_trace_" /* typedef of a tracepoint's handler */
 #define PREEMPT_DISABLE "bpf_preempt_disable"
 #define PREEMPT_ENABLE	"bpf_preempt_enable"
+#define RDONLY_CAST	"bpf_rdonly_cast"
 /* Far above any kernel's; what is larger is no BTF. */
 #define BTF_BYTES_MAX (256u * 1024 * 1024)
 /* Types are found by id from every so-manieth on. */
@@ -150,7 +151,7 @@ static void learn_begin(struct begins *begins, const char *name)
 
 static void learn_begins(struct begins *begins)
 {
-	learn_begin(begins, PREEMPT_DISABLE); /* and _enable */
+	learn_begin(begins, PREEMPT_DISABLE); /* and the others */
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
 		for (size_t i = 0; i < crier_hook_lists[event].count; i++)
 			learn_begin(begins, crier_hook_lists[event].hooks[i].target);
@@ -169,6 +170,8 @@ static void match_type(struct crier_btf_facts *facts, unsigned id, const char *n
 		facts->preempt_disable = id;
 	else if (is_function && strcmp(name, PREEMPT_ENABLE) == 0)
 		facts->preempt_enable = id;
+	else if (is_function && strcmp(name, RDONLY_CAST) == 0)
+		facts->rdonly_cast = id;
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook_list *list = &crier_hook_lists[event];
 
@@ -333,7 +336,7 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct c
 				     "%s: not BTF (%s); give a file made for this kernel",
 				     path ? path : CRIER_KERNEL_BTF, strerror(-r));
 	if (path) /* a call takes the running kernel's ids */
-		facts.preempt_disable = facts.preempt_enable = 0;
+		facts.preempt_disable = facts.preempt_enable = facts.rdonly_cast = 0;
 	*ret_facts = facts;
 	return 0;
 }

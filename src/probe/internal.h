@@ -36,8 +36,8 @@ struct crier_btf_facts {
 	bool exit_has_group_dead;
 	bool victim_is_pid;						/* mark_victim(int) */
 	unsigned found[CRIER_PROBE_EVENT_COUNT][CRIER_PROBE_HOOKS_MAX]; /* BTF id, 0 = no such target */
-	unsigned preempt_disable,
-		preempt_enable; /* the kernel's functions for programs, by its own BTF; 0 = none */
+	/* the kernel's functions for programs, by its own BTF; 0 = none */
+	unsigned preempt_disable, preempt_enable, rdonly_cast;
 	bool needs_second; /* it may turn a program away at a tracepoint: each of processes has a second one */
 };
 

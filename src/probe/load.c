@@ -130,6 +130,7 @@ static unsigned call_at(const struct crier_btf_facts *facts, const struct bpf_in
 	switch (insn->imm) {
 	case CRIER_MARK_PREEMPT_DISABLE: return facts->preempt_disable;
 	case CRIER_MARK_PREEMPT_ENABLE: return facts->preempt_enable;
+	case CRIER_MARK_RDONLY_CAST: return facts->rdonly_cast;
 	default: return 0;
 	}
 }
@@ -139,8 +140,6 @@ static int put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts
 {
 	struct bpf_program *prog;
 
-	if (!facts->preempt_disable || !facts->preempt_enable)
-		return 0;
 	bpf_object__for_each_program (prog, obj) {
 		size_t count = bpf_program__insn_cnt(prog);
 		_cleanup_free_ struct bpf_insn *insns = calloc(count, sizeof(*insns));
@@ -150,12 +149,16 @@ static int put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts
 			return -ENOMEM;
 		memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
 		for (size_t i = 0; i < count; i++) {
+			bool is_cast = insns[i].imm == CRIER_MARK_RDONLY_CAST;
 			unsigned id = call_at(facts, &insns[i]);
 
-			if (id)
-				insns[i] = (struct bpf_insn){.code = BPF_JMP | BPF_CALL,
-							     .src_reg = BPF_PSEUDO_KFUNC_CALL,
-							     .imm = (int32_t)id};
+			if (!id)
+				continue;
+			insns[i] = (struct bpf_insn){.code = BPF_JMP | BPF_CALL,
+						     .src_reg = BPF_PSEUDO_KFUNC_CALL,
+						     .imm = (int32_t)id};
+			if (is_cast && i + 1 < count) /* the move that stood in for it: go on */
+				insns[i + 1] = (struct bpf_insn){.code = BPF_JMP | BPF_JA};
 		}
 		r = bpf_program__set_insns(prog, insns, count);
 		if (r < 0)

@@ -482,7 +482,43 @@ static void processes_are_not_preempted(void)
 	}
 }
 
+/*
+ * Where the kernel makes pointers readable that are not trusted, its call stands in each program of processes, once for each of the
+ * tracepoint's pointers, and the move that stood in for it is gone; elsewhere the mark does nothing.
+ */
+static void pointers_are_read_not_trusted(void)
+{
+	static const struct {
+		enum crier_probe_event event;
+		unsigned pointers;
+	} rows[] = {{CRIER_PROBE_EXEC, 2}, {CRIER_PROBE_FORK, 2}, {CRIER_PROBE_EXIT, 1}};
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool is_possible;
+
+	CHECK(btf != NULL);
+	is_possible = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	setup_open(&(struct setup){0});
+	CHECK_EQ(probe->facts.rdonly_cast != 0, is_possible);
+	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {
+		const struct bpf_program *program = probe->programs[rows[i].event];
+		const struct bpf_insn *insns = bpf_program__insns(program);
+		unsigned marks = 0, calls = 0;
+
+		for (size_t k = 0; k + 1 < bpf_program__insn_cnt(program); k++) {
+			marks += insns[k].imm == CRIER_MARK_RDONLY_CAST;
+			calls += insns[k].code == (BPF_JMP | BPF_CALL) &&
+				 insns[k].src_reg == BPF_PSEUDO_KFUNC_CALL &&
+				 (unsigned)insns[k].imm == probe->facts.rdonly_cast &&
+				 insns[k + 1].code == (BPF_JMP | BPF_JA) && insns[k + 1].off == 0;
+		}
+		CHECK_EQ(calls, is_possible ? rows[i].pointers : 0);
+		CHECK_EQ(marks, is_possible ? 0 : rows[i].pointers);
+	}
+}
+
 const struct test_case open_tests[] = {
+	{"pointers_are_read_not_trusted", pointers_are_read_not_trusted, true},
 	{"processes_are_not_preempted", processes_are_not_preempted, true},
 	{"btf_as_libbpf_reads_it", btf_as_libbpf_reads_it, false},
 	{"wire_layout", wire_layout, false},
