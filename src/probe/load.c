@@ -125,11 +125,13 @@ static void select_programs(struct bpf_object *obj, const struct crier_probe *pr
 /* The id to call where `insn` is a mark; 0: it is none. */
 static unsigned call_at(const struct crier_btf_facts *facts, const struct bpf_insn *insn)
 {
+	bool has_both = facts->preempt_disable && facts->preempt_enable;
+
 	if (insn->code != (BPF_ALU64 | BPF_MOV | BPF_K) || insn->dst_reg != BPF_REG_0)
 		return 0;
 	switch (insn->imm) {
-	case CRIER_MARK_PREEMPT_DISABLE: return facts->preempt_disable;
-	case CRIER_MARK_PREEMPT_ENABLE: return facts->preempt_enable;
+	case CRIER_MARK_PREEMPT_DISABLE: return has_both ? facts->preempt_disable : 0;
+	case CRIER_MARK_PREEMPT_ENABLE: return has_both ? facts->preempt_enable : 0;
 	case CRIER_MARK_RDONLY_CAST: return facts->rdonly_cast;
 	default: return 0;
 	}
