@@ -13,7 +13,7 @@
 
 struct crier_mailbox;
 
-/** @param max_bytes bound on all blobs waiting, their headers included (8 MiB for the CRI thread) */
+/** @param max_bytes bound on all blobs waiting, their headers included (8 MiB for the CRI thread); memory is taken by 256 KiB */
 int crier_mailbox_new(size_t max_bytes, struct crier_mailbox **ret_mailbox) crier_must_check;
 void crier_mailbox_free(struct crier_mailbox *mailbox);
 
@@ -23,8 +23,11 @@ void crier_mailbox_free(struct crier_mailbox *mailbox);
  */
 int crier_mailbox_push(struct crier_mailbox *mailbox, const void *bytes, size_t len) crier_must_check;
 
-/** Main loop. @return malloc'ed blob owned by the caller, NULL when empty. The lock is held for a pointer swap. */
-void *crier_mailbox_pop(struct crier_mailbox *mailbox, size_t *ret_len);
+/**
+ * One thread. Call it until it says NULL: then what the blobs took is given back.
+ * @return a blob, aligned to 16 bytes, borrowed until the next call; NULL when empty
+ */
+const void *crier_mailbox_pop(struct crier_mailbox *mailbox, size_t *ret_len);
 
 /** Readable while blobs wait (level). Owned by the mailbox. */
 int crier_mailbox_fd(const struct crier_mailbox *mailbox);

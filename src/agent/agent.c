@@ -104,7 +104,7 @@ static size_t feed_mails(struct crier_agent *agent)
 
 	for (; count < TURN_MAILS; count++) {
 		size_t len;
-		_cleanup_free_ void *mail = crier_mailbox_pop(agent->mailbox, &len);
+		const void *mail = crier_mailbox_pop(agent->mailbox, &len);
 
 		if (!mail)
 			break;

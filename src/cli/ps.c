@@ -139,13 +139,11 @@ static void take_message(struct look *look, const struct crier_meta_message *mes
 static void take_mail(struct look *look, struct crier_meta_message *message)
 {
 	size_t len;
-	char *blob;
+	const void *blob;
 
-	while ((blob = crier_mailbox_pop(look->mailbox, &len))) {
+	while ((blob = crier_mailbox_pop(look->mailbox, &len)))
 		if (crier_meta_decode(blob, len, message) == 0)
 			take_message(look, message);
-		free(blob);
-	}
 }
 
 /* Until all is answered, the runtime is known to be down, or the deadline. */

@@ -172,7 +172,7 @@ static void drain(struct crier_mailbox *mailbox)
 	size_t len = 0;
 
 	for (;;) {
-		_cleanup_free_ void *blob = crier_mailbox_pop(mailbox, &len);
+		const void *blob = crier_mailbox_pop(mailbox, &len);
 
 		if (!blob)
 			return;

@@ -28,15 +28,15 @@ static void keeps_order_and_bytes(void **state)
 	assert_int_equal(crier_mailbox_push(mailbox, "a\0b", 3), 0);
 	assert_int_equal(crier_mailbox_push(mailbox, "", 0), 0);
 	assert_int_equal(crier_mailbox_push(mailbox, "second", 6), 0);
-	_cleanup_free_ char *first = crier_mailbox_pop(mailbox, &len);
+	const char *first = crier_mailbox_pop(mailbox, &len);
 
 	assert_int_equal(len, 3);
 	assert_memory_equal(first, "a\0b", 3);
-	_cleanup_free_ char *empty = crier_mailbox_pop(mailbox, &len);
+	const char *empty = crier_mailbox_pop(mailbox, &len);
 
 	assert_non_null(empty);
 	assert_int_equal(len, 0);
-	_cleanup_free_ char *last = crier_mailbox_pop(mailbox, &len);
+	const char *last = crier_mailbox_pop(mailbox, &len);
 
 	assert_int_equal(len, 6);
 	assert_memory_equal(last, "second", 6);
@@ -57,9 +57,9 @@ static void is_readable_exactly_while_blobs_wait(void **state)
 		assert_true(is_readable(mailbox));
 		assert_int_equal(crier_mailbox_push(mailbox, "y", 1), 0);
 		assert_true(is_readable(mailbox));
-		free(crier_mailbox_pop(mailbox, &len));
+		assert_non_null(crier_mailbox_pop(mailbox, &len));
 		assert_true(is_readable(mailbox));
-		free(crier_mailbox_pop(mailbox, &len));
+		assert_non_null(crier_mailbox_pop(mailbox, &len));
 		assert_false(is_readable(mailbox));
 		assert_null(crier_mailbox_pop(mailbox, &len));
 	}
@@ -79,7 +79,7 @@ static void is_bounded_in_bytes(void **state)
 		pushed++;
 	assert_int_equal(pushed, 3); /* headers count too */
 	assert_int_equal(crier_mailbox_push(mailbox, blob, sizeof(blob)), -EAGAIN);
-	free(crier_mailbox_pop(mailbox, &len));
+	assert_non_null(crier_mailbox_pop(mailbox, &len));
 	assert_int_equal(crier_mailbox_push(mailbox, blob, sizeof(blob)), 0);
 	assert_int_equal(crier_mailbox_push(mailbox, blob, sizeof(blob)), -EAGAIN);
 	crier_mailbox_free(mailbox); /* with blobs in it */
@@ -113,6 +113,43 @@ static void too_big_is_told_apart_from_full(void **state)
 	assert_int_equal(crier_mailbox_push(mailbox, "", 0), -E2BIG);
 	crier_mailbox_free(mailbox);
 	crier_mailbox_free(NULL);
+}
+
+/* More than a chunk holds, of all sizes, and one larger than any chunk; what was taken is whole until the next is taken. */
+static void many_chunks_keep_order(void **state)
+{
+	static char bytes[400 * 1024];
+	struct crier_mailbox *mailbox = NULL;
+	const char *blob;
+	size_t len = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i % 251);
+	assert_int_equal(crier_mailbox_new(4 << 20, &mailbox), 0);
+	for (unsigned round = 0; round < 3; round++) {
+		for (size_t i = 0; i < 1500; i++)
+			assert_int_equal(crier_mailbox_push(mailbox, bytes + i % 251, i), 0);
+		assert_int_equal(crier_mailbox_push(mailbox, bytes, sizeof(bytes)), 0);
+		for (size_t i = 0; i < 1500; i++) {
+			blob = crier_mailbox_pop(mailbox, &len);
+			assert_non_null(blob);
+			assert_int_equal((uintptr_t)blob % 16, 0);
+			assert_int_equal(crier_mailbox_push(mailbox, bytes, 7), 0); /* it does not move */
+			assert_int_equal(len, i);
+			assert_memory_equal(blob, bytes + i % 251, i);
+		}
+		blob = crier_mailbox_pop(mailbox, &len);
+		assert_int_equal(len, sizeof(bytes));
+		assert_memory_equal(blob, bytes, len);
+		for (size_t i = 0; i < 1500; i++) {
+			assert_non_null(crier_mailbox_pop(mailbox, &len));
+			assert_int_equal(len, 7);
+		}
+		assert_null(crier_mailbox_pop(mailbox, &len));
+		assert_false(is_readable(mailbox));
+	}
+	crier_mailbox_free(mailbox);
 }
 
 struct producer {
@@ -158,7 +195,7 @@ static void threads_lose_nothing(void **state)
 		if (poll(&fd, 1, 10000) != 1)
 			fail_msg("no wake-up after %d blobs", got);
 		for (;;) {
-			_cleanup_free_ struct blob *blob = crier_mailbox_pop(mailbox, &len);
+			const struct blob *blob = crier_mailbox_pop(mailbox, &len);
 
 			if (!blob)
 				break;
@@ -182,6 +219,7 @@ int main(void)
 		cmocka_unit_test(is_bounded_in_bytes),
 		cmocka_unit_test(many_empty_blobs_are_bounded_too),
 		cmocka_unit_test(too_big_is_told_apart_from_full),
+		cmocka_unit_test(many_chunks_keep_order),
 		cmocka_unit_test(threads_lose_nothing),
 	};
 
