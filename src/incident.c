@@ -99,8 +99,7 @@ struct crier_incident *crier_incident_find(struct crier_incidents *set,
 	struct crier_incident *best = NULL;
 	enum tie best_tie = TIE_NONE;
 
-	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN && set->open[i]; i++) {
-		struct crier_incident *incident = set->open[i];
+	for (struct crier_incident *incident = set->open; incident; incident = incident->next) {
 		enum tie tie = tie_of(incident, fact);
 
 		if (tie < best_tie || tie == TIE_NONE)
@@ -139,7 +138,7 @@ static struct crier_incident *take(struct crier_incident_pool *pool)
 
 	if (!incident)
 		return malloc(sizeof(*incident));
-	pool->spare = incident->next_spare;
+	pool->spare = incident->next;
 	pool->spares--;
 	pool->least = crier_min(pool->least, pool->spares);
 	return incident;
@@ -147,9 +146,7 @@ static struct crier_incident *take(struct crier_incident_pool *pool)
 
 static void give_back(struct crier_incident_pool *pool, struct crier_incident *incident)
 {
-	if (!incident)
-		return;
-	incident->next_spare = pool->spare;
+	incident->next = pool->spare;
 	pool->spare = incident;
 	pool->spares++;
 }
@@ -171,19 +168,22 @@ void crier_incident_pool_done(struct crier_incident_pool *pool)
 	free_spares(pool, pool->spares);
 }
 
-/* Room for a new one; NULL: none is open, and there is no memory. */
-static struct crier_incident *make_room(struct crier_incidents *set, struct crier_incident_pool *pool)
+/* A new one, or the one that makes room for it; NULL: none is open, and there is no memory. */
+static struct crier_incident *open_one(struct crier_incidents *set, struct crier_incident_pool *pool)
 {
-	struct crier_incident *first = set->open[0];
-	size_t i;
+	struct crier_incident **end = &set->open, *first = set->open;
+	size_t count = 0;
 
-	for (i = 0; i < CRIER_INCIDENTS_OPEN && set->open[i]; i++)
-		if (gives_way(set->open[i], first))
-			first = set->open[i];
-	if (i == CRIER_INCIDENTS_OPEN)
+	for (; *end; end = &(*end)->next, count++)
+		if (gives_way(*end, first))
+			first = *end;
+	if (count == CRIER_INCIDENTS_OPEN)
 		return first;
-	set->open[i] = take(pool);
-	return set->open[i] ? set->open[i] : first;
+	*end = take(pool);
+	if (!*end)
+		return first;
+	(*end)->next = NULL;
+	return *end;
 }
 
 struct crier_incident *crier_incident_join(struct crier_incidents *set, struct crier_incident_pool *pool,
@@ -193,17 +193,20 @@ struct crier_incident *crier_incident_join(struct crier_incidents *set, struct c
 
 	if (incident)
 		return incident;
-	incident = make_room(set, pool);
+	incident = open_one(set, pool);
 	if (incident)
-		*incident = (struct crier_incident){.id = ++pool->last_id, .last_ns = fact->now_ns};
+		*incident = (struct crier_incident){
+			.next = incident->next, .id = ++pool->last_id, .last_ns = fact->now_ns};
 	return incident;
 }
 
 void crier_incidents_done(struct crier_incidents *set, struct crier_incident_pool *pool)
 {
-	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++)
-		give_back(pool, set->open[i]);
-	*set = (struct crier_incidents){0};
+	for (struct crier_incident *incident = set->open, *next; incident; incident = next) {
+		next = incident->next;
+		give_back(pool, incident);
+	}
+	set->open = NULL;
 }
 
 static bool is_over(const struct crier_incident *incident, uint64_t now_ns)
@@ -216,18 +219,17 @@ static bool is_over(const struct crier_incident *incident, uint64_t now_ns)
 
 bool crier_incidents_forget(struct crier_incidents *set, struct crier_incident_pool *pool, uint64_t now_ns)
 {
-	size_t kept = 0;
+	for (struct crier_incident **at = &set->open; *at;) {
+		struct crier_incident *incident = *at;
 
-	for (size_t i = 0; i < CRIER_INCIDENTS_OPEN; i++) {
-		struct crier_incident *incident = set->open[i];
-
-		set->open[i] = NULL;
-		if (!incident || is_over(incident, now_ns))
-			give_back(pool, incident);
-		else
-			set->open[kept++] = incident;
+		if (!is_over(incident, now_ns)) {
+			at = &incident->next;
+			continue;
+		}
+		*at = incident->next;
+		give_back(pool, incident);
 	}
-	return kept != 0;
+	return set->open;
 }
 
 void crier_incident_add(struct crier_incident *incident, const struct crier_incident_fact *fact, uint64_t seq)

@@ -42,7 +42,7 @@ struct crier_incident_item {
 };
 
 struct crier_incident {
-	struct crier_incident *next_spare; /* of the pool */
+	struct crier_incident *next; /* of the set, or of the pool's spare ones */
 	uint64_t id;
 	uint64_t last_ns;
 	uint32_t victims;
@@ -52,7 +52,7 @@ struct crier_incident {
 
 /* Most containers never die: what they need of an incident is taken with the first fact. All zero: none is open. */
 struct crier_incidents {
-	struct crier_incident *open[CRIER_INCIDENTS_OPEN]; /* owned; the free ones, NULL, come last */
+	struct crier_incident *open; /* owned, CRIER_INCIDENTS_OPEN at most; in the order they were opened */
 };
 
 /*

@@ -162,6 +162,13 @@ static void fill_kernel(struct crier_data_exited *data, const struct crier_life 
 	}
 }
 
+struct crier_ending *crier_life_ending(struct crier_life *life)
+{
+	if (!life->ending)
+		life->ending = calloc(1, sizeof(*life->ending));
+	return life->ending;
+}
+
 /* A stop is over when its grace period is: a signal that was handled days ago ended nothing today. */
 bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns)
 {
@@ -169,15 +176,18 @@ bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns)
 	uint64_t limit_ns =
 		grace_s < STOP_LIMIT_S ? (grace_s + STOP_SLACK_S) * SECOND_NS : STOP_LIMIT_S * SECOND_NS;
 
-	return at_ns < life->stop.last_ns || at_ns - life->stop.last_ns <= limit_ns;
+	uint64_t last_ns = life->ending->stop.last_ns;
+
+	return at_ns < last_ns || at_ns - last_ns <= limit_ns;
 }
 
 static void fill_stop(struct crier_data_exited *data, const struct crier_life *life)
 {
-	const struct crier_stop_seen *stop = &life->stop;
+	const struct crier_stop_seen *stop = life->ending ? &life->ending->stop : NULL;
 	struct crier_stop *out = &data->stop;
 
-	if (!stop->first_ns || life->death.oom || !crier_stop_is_recent(life, life->death.boottime_ns))
+	if (!stop || !stop->first_ns || life->death.oom ||
+	    !crier_stop_is_recent(life, life->death.boottime_ns))
 		return;
 	out->signal = stop->first_signal;
 	out->signal_name = crier_signal_name(stop->first_signal);
@@ -244,18 +254,21 @@ static uint8_t severity_of(const struct crier_container *container, const struct
 void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life)
 {
 	const struct crier_container *container = life->container;
-	struct crier_slot_death death = {
-		.cause = life->last.cause,
-		.exit_code = life->last.exit_code,
-		.incident = life->last.incident,
-		.seq = life->last.seq,
-		.died_ns = life->last.died_ns,
-		.exited_at = life->last.exited_at,
-	};
+	const struct crier_last_death *last;
+	struct crier_slot_death death;
 
 	life->slot_pending = !container->pod || !container->pod->uid[0] || !container->name.len;
-	if (life->slot_pending)
+	if (life->slot_pending || !life->ending)
 		return;
+	last = &life->ending->last;
+	death = (struct crier_slot_death){
+		.cause = last->cause,
+		.exit_code = last->exit_code,
+		.incident = last->incident,
+		.seq = last->seq,
+		.died_ns = last->died_ns,
+		.exited_at = last->exited_at,
+	};
 	crier_copy_str(death.container_id, sizeof(death.container_id), crier_slice_of(container->id));
 	(void)crier_index_slot_set(p->index, crier_slice_of(container->pod->uid), container->name, &death);
 }
@@ -265,16 +278,19 @@ static void remember(struct crier_pipeline *p, struct crier_life *life, const st
 {
 	struct crier_container *container = life->container;
 
-	life->last = (struct crier_last_death){
-		.cause = data->cause,
-		.exit_code = data->exit_code,
-		.incident = incident,
-		.seq = seq,
-		.died_ns = life->death.boottime_ns,
-		.exited_at = life->death.boottime_ns + p->emit.unix_offset_ns,
-	};
+	uint64_t exited_at = life->death.boottime_ns + p->emit.unix_offset_ns;
+
 	if (data->observed == CRIER_OBSERVED_AFTER_THE_FACT && container->finished_at_ns != CRIER_UNKNOWN_U64)
-		life->last.exited_at = container->finished_at_ns;
+		exited_at = container->finished_at_ns;
+	if (crier_life_ending(life))
+		life->ending->last = (struct crier_last_death){
+			.cause = data->cause,
+			.exit_code = data->exit_code,
+			.incident = incident,
+			.seq = seq,
+			.died_ns = life->death.boottime_ns,
+			.exited_at = exited_at,
+		};
 	crier_death_set_slot(p, life);
 	crier_copy_str(p->exited[p->exited_count++ % EXITED_TOLD_MAX], CRIER_ID_MAX,
 		       crier_slice_of(container->id));

@@ -55,6 +55,12 @@ struct crier_stop_seen {
 	char sender_comm[CRIER_WIRE_COMM_LEN];
 };
 
+/* Most containers live on: what is remembered of an end is allocated with the first sign of one. */
+struct crier_ending {
+	struct crier_stop_seen stop;
+	struct crier_last_death last;
+};
+
 /* Lines that left without a full attribution: the range of their numbers, and how many of it they are. */
 struct crier_unmended {
 	uint64_t from, to, count;
@@ -114,7 +120,7 @@ struct crier_life {
 	bool init_oom;	   /* init was among the victims of an OOM kill */
 	bool slot_pending; /* it died without a name: its slot is set once it has one */
 
-	struct crier_stop_seen stop;
+	struct crier_ending *ending; /* owned; NULL: no stop was asked for, and no end was told */
 	struct crier_death death;
 	uint64_t dying_since_ns, dying_until_ns; /* until 0 = not dying */
 	struct crier_list dying;		 /* linked while dying */
@@ -125,8 +131,6 @@ struct crier_life {
 
 	struct crier_unmended unmended;
 	uint32_t strangers; /* of mend.c: cgroups of this container whose lines left before they were known */
-
-	struct crier_last_death last;
 };
 
 struct crier_account {
@@ -394,6 +398,9 @@ void crier_unseen_init(struct crier_pipeline *p, struct crier_life *life);
 bool crier_unseen_waits(const struct crier_pipeline *p, const struct crier_life *life);
 
 /* death.c */
+/* life->ending, allocated if need be. @return NULL: out of memory, and this end is told without what would be in it */
+struct crier_ending *crier_life_ending(struct crier_life *life);
+/* Of a life with an ending. */
 bool crier_stop_is_recent(const struct crier_life *life, uint64_t at_ns);
 void crier_death_begin(struct crier_pipeline *p, struct crier_life *life, const struct crier_death *death);
 void crier_death_finish(struct crier_pipeline *p, struct crier_life *life);

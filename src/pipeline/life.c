@@ -101,6 +101,7 @@ void crier_life_drop(void *ctx, struct crier_container *container)
 	container->life = NULL;
 	crier_incidents_done(&life->incidents, &p->incident_pool);
 	free(life->watched);
+	free(life->ending);
 	free(life);
 }
 
@@ -122,6 +123,7 @@ bool crier_life_free(void *ctx, struct crier_container *container)
 		return true;
 	crier_incidents_done(&life->incidents, &p->incident_pool);
 	free(life->watched);
+	free(life->ending);
 	free(life);
 	container->life = NULL;
 	return true;

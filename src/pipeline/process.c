@@ -358,8 +358,11 @@ static uint8_t result_of(uint32_t result)
 static void note_stop(struct crier_life *life, const struct crier_decoded *d)
 {
 	const struct crier_wire_signal *signal = d->signal;
-	struct crier_stop_seen *stop = &life->stop;
+	struct crier_ending *ending = crier_life_ending(life);
+	struct crier_stop_seen *stop = ending ? &ending->stop : NULL;
 
+	if (!stop)
+		return;
 	if (stop->first_ns && !crier_stop_is_recent(life, d->header->boottime_ns))
 		*stop = (struct crier_stop_seen){0}; /* that one was over long ago */
 	if (!stop->first_ns) {

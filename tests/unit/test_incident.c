@@ -323,14 +323,14 @@ static void what_is_over_is_given_back(void **state)
 
 	assert_true(crier_incidents_forget(&set, &pool,
 					   15 * S)); /* the crash's window ends here, nothing is over */
-	assert_non_null(set.open[1]);
+	assert_non_null(set.open->next);
 	assert_true(crier_incidents_forget(&set, &pool, 15 * S + 1));
-	assert_null(set.open[1]); /* the crash went, the stop moved up */
-	assert_int_equal(set.open[0]->id, stopped);
+	assert_null(set.open->next); /* the crash went, the stop moved up */
+	assert_int_equal(set.open->id, stopped);
 	crash.now_ns = 16 * S; /* the same process again: its incident is not there to join */
 	assert_int_equal(add(&set, crash, 3), 3);
 	assert_false(crier_incidents_forget(&set, &pool, 11 * S + CRIER_INCIDENT_STOP_WINDOW_NS + 1));
-	assert_null(set.open[0]);
+	assert_null(set.open);
 }
 
 /* An incident that was given back is the next one; what was not needed between two trims is freed. */
@@ -350,7 +350,7 @@ static void the_pool_keeps_what_is_needed(void **state)
 	first = pool.spare;
 	assert_int_equal(add(&set, fact(CRIER_TYPE_PROCESS_EXIT, worker, 20 * S), 5),
 			 CRIER_INCIDENTS_OPEN + 1);
-	assert_ptr_equal(set.open[0], first);
+	assert_ptr_equal(set.open, first);
 	crier_incidents_done(&set, &pool);
 	crier_incident_pool_trim(&pool); /* one was needed, the others were not */
 	assert_int_equal(pool.spares, 1);
