@@ -107,6 +107,7 @@ void crier_index_free(struct crier_index *index)
 	crier_index_slots_free(index);
 	crier_map_done(&index->containers);
 	crier_map_done(&index->texts);
+	crier_map_done(&index->labels);
 	free(index->runtime_name);
 	free(index->runtime_version);
 	free(index);

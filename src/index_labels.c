@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Labels of pods: the allow-list, and the workload that pod-template-hash proves. */
+/*
+ * Labels of pods: the allow-list, and the workload that pod-template-hash proves. A DaemonSet's or Deployment's pods have the
+ * same allowed ones: equal sets are one.
+ */
 #include "index_private.h"
 
 #include <errno.h>
@@ -41,32 +44,104 @@ static struct crier_slice copy_into(char **at_text, struct crier_slice text)
 	return copy;
 }
 
-/* One block: the items that are used, and their text behind them. */
-static struct crier_meta_labels *labels_dup(const struct crier_meta_labels *labels)
+struct common_labels {
+	uint64_t hash;
+	uint32_t references;
+	struct crier_meta_labels labels; /* only `count` items are allocated */
+};
+
+static struct common_labels *common_of(const struct crier_meta_labels *labels)
 {
-	size_t head = offsetof(struct crier_meta_labels, items) + labels->count * sizeof(labels->items[0]);
+	return (struct common_labels *)(void *)((char *)labels - offsetof(struct common_labels, labels));
+}
+
+static uint64_t labels_hash(const struct crier_meta_labels *labels)
+{
+	uint64_t hash = labels->count;
+
+	for (size_t i = 0; i < labels->count; i++) {
+		hash = crier_hash_u64(hash ^ hash_text(labels->items[i].key));
+		hash = crier_hash_u64(hash ^ hash_text(labels->items[i].value));
+	}
+	return hash;
+}
+
+static struct common_labels *common_find(const struct crier_index *index,
+					 const struct crier_meta_labels *labels, uint64_t hash)
+{
+	const struct crier_map_slot *slot = crier_map_first(&index->labels, hash);
+
+	for (; slot; slot = crier_map_next(&index->labels, slot)) {
+		struct common_labels *common = slot->value;
+
+		if (labels_equal(&common->labels, labels))
+			return common;
+	}
+	return NULL;
+}
+
+/* One block: the items that are used, and their text behind them. */
+static struct common_labels *common_new(struct crier_index *index, const struct crier_meta_labels *labels,
+					uint64_t hash)
+{
+	size_t head = offsetof(struct common_labels, labels.items) + labels->count * sizeof(labels->items[0]);
 	size_t text = 0;
+
+	if (crier_map_reserve(&index->labels, 1) < 0)
+		return NULL;
 
 	for (size_t i = 0; i < labels->count; i++)
 		text += labels->items[i].key.len + labels->items[i].value.len;
 
-	struct crier_meta_labels *copy = malloc(head + text);
+	struct common_labels *copy = malloc(head + text);
 
 	if (!copy)
 		return NULL;
 
 	char *at_text = (char *)copy + head;
 
-	copy->count = labels->count;
+	copy->hash = hash;
+	copy->references = 0;
+	copy->labels.count = labels->count;
+	copy->labels.dropped = 0;
 	for (size_t i = 0; i < labels->count; i++) {
-		copy->items[i].key = copy_into(&at_text, labels->items[i].key);
-		copy->items[i].value = copy_into(&at_text, labels->items[i].value);
+		copy->labels.items[i].key = copy_into(&at_text, labels->items[i].key);
+		copy->labels.items[i].value = copy_into(&at_text, labels->items[i].value);
 	}
+	crier_map_put(&index->labels, hash, copy);
 	return copy;
 }
 
-int crier_index_merge_labels(struct pod_entry *entry, const struct crier_meta_labels *told,
-			     enum crier_source source, const char *const *allowed)
+static int labels_set(struct crier_index *index, const struct crier_meta_labels **held,
+		      const struct crier_meta_labels *labels)
+{
+	uint64_t hash = labels_hash(labels);
+	struct common_labels *common = common_find(index, labels, hash);
+
+	if (!common)
+		common = common_new(index, labels, hash);
+	if (!common)
+		return -ENOMEM;
+	common->references++;
+	crier_index_labels_done(index, held);
+	*held = &common->labels;
+	return 0;
+}
+
+void crier_index_labels_done(struct crier_index *index, const struct crier_meta_labels **held)
+{
+	struct common_labels *common = *held ? common_of(*held) : NULL;
+
+	*held = NULL;
+	if (!common || --common->references > 0)
+		return;
+	crier_map_remove(&index->labels, common->hash, common);
+	free(common);
+}
+
+int crier_index_merge_labels(struct crier_index *index, struct pod_entry *entry,
+			     const struct crier_meta_labels *told, enum crier_source source,
+			     const char *const *allowed)
 {
 	struct crier_meta_labels kept = {0};
 
@@ -79,13 +154,8 @@ int crier_index_merge_labels(struct pod_entry *entry, const struct crier_meta_la
 		}
 	if (entry->pod.labels ? labels_equal(entry->pod.labels, &kept) : kept.count == 0)
 		return 0;
-
-	struct crier_meta_labels *copy = labels_dup(&kept);
-
-	if (!copy)
+	if (labels_set(index, &entry->pod.labels, &kept) < 0)
 		return -ENOMEM;
-	free(entry->pod.labels);
-	entry->pod.labels = copy;
 	entry->rank[POD_LABELS] = (uint8_t)source;
 	return 1;
 }

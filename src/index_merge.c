@@ -192,8 +192,9 @@ static int merge_pod_fields(struct crier_index *index, struct crier_pod *pod,
 {
 	struct pod_entry *entry = pod_entry_of(pod);
 	int changed = merge_fields(index, pod_fields, POD_TABLE_COUNT, meta, pod, entry->rank, source);
-	int labels = changed < 0 ? changed
-				 : crier_index_merge_labels(entry, &meta->labels, source, labels_allowed);
+	int labels = changed < 0
+			     ? changed
+			     : crier_index_merge_labels(index, entry, &meta->labels, source, labels_allowed);
 	int workload = labels < 0 ? labels : crier_index_merge_workload(index, pod, &meta->labels);
 
 	if (workload < 0)

@@ -91,7 +91,7 @@ static void drop(struct crier_index *index, struct crier_pod *pod, struct crier_
 	crier_index_common_done(index, &pod->replicaset);
 	crier_index_common_done(index, &pod->deployment);
 	crier_index_share_done(&pod->sandbox_id);
-	free(pod->labels);
+	crier_index_labels_done(index, &pod->labels);
 	free(pod_entry_of(pod));
 }
 

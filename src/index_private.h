@@ -62,7 +62,8 @@ struct pod_entry {
 
 struct crier_index {
 	struct crier_index_limits limits;
-	struct crier_map containers, pods_by_sandbox, pods_by_uid, slots, texts;
+	struct crier_map containers, pods_by_sandbox, pods_by_uid, slots;
+	struct crier_map texts, labels;	      /* those that many have in common */
 	struct crier_list living, tombstones; /* oldest first */
 	struct crier_list pods, pods_gone;    /* oldest first */
 	struct crier_list slots_fresh;	      /* last death within slot_age_ns, oldest first */
@@ -120,8 +121,10 @@ static inline struct crier_slice crier_index_cut(struct crier_slice text)
 }
 
 /** Keep what the allow-list lets through. @return 1 changed, 0 not, -ENOMEM */
-int crier_index_merge_labels(struct pod_entry *entry, const struct crier_meta_labels *told,
-			     enum crier_source source, const char *const *allowed);
+int crier_index_merge_labels(struct crier_index *index, struct pod_entry *entry,
+			     const struct crier_meta_labels *told, enum crier_source source,
+			     const char *const *allowed);
+void crier_index_labels_done(struct crier_index *index, const struct crier_meta_labels **held);
 /** ReplicaSet and Deployment by the pod's name and what was told, allowed or not. @return 1 changed, 0 not, -ENOMEM */
 int crier_index_merge_workload(struct crier_index *index, struct crier_pod *pod,
 			       const struct crier_meta_labels *labels);

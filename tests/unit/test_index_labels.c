@@ -181,11 +181,35 @@ static void test_qos(void **state)
 	}
 }
 
+/* A workload's pods hold one set, for as long as one of them holds it. */
+static void test_equal_sets_are_one(void **state)
+{
+	static const char *const allowed[] = {"app", NULL};
+	struct crier_pod *a = add_pod(*state, "s1", "u1"), *b = add_pod(*state, "s2", "u2");
+	struct crier_meta_pod meta = pod_nothing();
+
+	meta.labels.items[0] = (struct crier_meta_label){CRIER_SLICE("app"), CRIER_SLICE("cart")};
+	meta.labels.count = 1;
+	assert_int_equal(crier_index_merge_pod(*state, a, &meta, CRI, allowed), 1);
+	assert_int_equal(crier_index_merge_pod(*state, b, &meta, CRI, allowed), 1);
+	assert_ptr_equal(a->labels, b->labels);
+	meta.labels.items[0].value = CRIER_SLICE("till");
+	assert_int_equal(crier_index_merge_pod(*state, a, &meta, CRI, allowed), 1);
+	assert_true(crier_slice_equal(a->labels->items[0].value, CRIER_SLICE("till")));
+	assert_true(crier_slice_equal(b->labels->items[0].value, CRIER_SLICE("cart")));
+	assert_int_equal(crier_index_merge_pod(*state, b, &meta, CRI, allowed), 1);
+	assert_ptr_equal(a->labels, b->labels);
+	meta.labels.items[0].value = CRIER_SLICE("cart"); /* nobody held it any more */
+	assert_int_equal(crier_index_merge_pod(*state, a, &meta, CRI, allowed), 1);
+	assert_true(crier_slice_equal(a->labels->items[0].value, CRIER_SLICE("cart")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_workload),
 		cmocka_unit_test_setup_teardown(test_labels, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_equal_sets_are_one, setup, teardown),
 		cmocka_unit_test(test_qos),
 	};
 
