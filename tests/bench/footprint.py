@@ -32,6 +32,11 @@ def _wait_known(agent: Agent, count: int) -> None:
             raise rig.Broken(f"bench: footprint: {known} of {count} containers were told")
 
 
+GIVEN_BACK_S = 12  # crier gives back every ten seconds what a burst needed, see src/agent/memory.c
+
+TOMBSTONES_S = 300  # --tombstone-age
+
+
 KINDS = ("rss", "anonymous", "file", "ring")
 
 
@@ -62,21 +67,29 @@ def _peers_memory(settings: Settings) -> dict[str, dict[str, float]]:
 def memory_rows(settings: Settings) -> list[dict[str, Any]]:
     """With containers that the runtime names. The default profile, as it is deployed."""
     rows: list[dict[str, Any]] = []
-    rss: dict[int, float] = {}
+    at_once: dict[int, float] = {}
+    settled: dict[int, float] = {}
     others = _peers_memory(settings)
-    for count in (0, 10, 100) if settings.quick else (0, 10, 250, 10_000):
-        found, threads = [], []
+    counts = (0, 10, 100) if settings.quick else (0, 10, 250, 10_000)
+    for count in counts:
+        found, threads, later = [], [], []
         with Place(count) as place:
             for _ in range(1 if settings.quick else settings.runs):
                 with rig.crier(settings, place, "default", flags=["--max-containers", "16384"]) as agent:
                     _wait_known(agent, count)
                     found.append(agent.memory())
                     threads.append(len(list(Path(f"/proc/{agent.pid}/task").iterdir())))
+                    if count in (10, counts[-1]):
+                        time.sleep(GIVEN_BACK_S)
+                        later.append(agent.memory().anonymous)
                     agent.stop()
         rows += _memory_rows(str(count), found, threads, list(others.values()) if count == 10 else [])
-        rss[count] = median([each.rss for each in found])
-    most = max(rss)
-    rows.append(row("memory.each_container", (rss[most] - rss[10]) / (most - 10), "bytes"))
+        at_once[count] = median([each.anonymous for each in found])
+        settled[count] = median(later) if later else 0.0
+    most = counts[-1]
+    # the program's own pages and the rings do not grow with the number of containers
+    for name, anonymous in (("", settled), (".at_once", at_once)):
+        rows.append(row(f"memory.each_container{name}", (anonymous[most] - anonymous[10]) / (most - 10), "bytes"))
     for name, kinds in others.items():
         rows += [row(f"memory.{name}.{kind}", kinds[kind] / KIB, "KiB", runs=1 if settings.quick else settings.runs) for kind in ("rss", "anonymous")]
     return rows
@@ -93,6 +106,9 @@ def churn_rows(settings: Settings) -> list[dict[str, Any]]:
         done = load(settings.programs, "churn", runtime.CHURN + 1, count, rate, *folders)
         agent.settle(1, 60)
         after, spent = agent.memory(), agent.cpu_ns() - spent
+        if not settings.quick:
+            time.sleep(TOMBSTONES_S + 3 * GIVEN_BACK_S)
+        last = agent.memory()
         told = agent.tally()["types"]
         for kind in ("created", "started", "exited"):
             # others' containers are told too, so more is no error
@@ -102,6 +118,7 @@ def churn_rows(settings: Settings) -> list[dict[str, Any]]:
     return [
         row("churn.rss", after.rss / KIB, "KiB", floor=before.rss / KIB),
         row("churn.anonymous", after.anonymous / KIB, "KiB", floor=before.anonymous / KIB),
+        row("churn.given_back", last.anonymous / KIB, "KiB", floor=before.anonymous / KIB),
         row("churn.cpu_per_container", spent / count / 1000, "us"),
         row("churn.rate", count / done["wall_ns"] * 1e9, "containers/s"),
     ]
@@ -154,6 +171,8 @@ def idle_rows(settings: Settings) -> list[dict[str, Any]]:
             for name, start in starts.items():
                 with start() as agent:
                     agent.settle(0.5)
+                    if name == "crier" and not settings.quick:
+                        time.sleep(GIVEN_BACK_S)  # the last work of its start
                     first, began = agent.cpu_ns(), time.monotonic()
                     found = _sleep(agent.pid, seconds["crier" if name == "crier" else "peers"])
                     cpu.setdefault(name, []).append((agent.cpu_ns() - first) / (time.monotonic() - began) / 1e7)

@@ -93,7 +93,10 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
   100,000 a second. `overload`: twice that for ten seconds with `--max-cpu 0.5`,
   while processes of the container are OOM-killed, and an ordinary load once it is over; a second's worth of CPU saved up before is the tenth above a half. `latency`: from `boottime_ns` in the line to the moment
   a reader at real-time priority has the line. Containers are directories and a runtime of the tests' own names them.
-- **memory** — from `/proc/PID/smaps`; `ring`: pages of the rings, counted in RSS though they are the kernel's. `churn`: beside it, what it was before.
+- **memory** — from `/proc/PID/smaps`; `ring`: pages of the rings, counted in RSS though they are the kernel's. `each_container`: anonymous
+  memory beyond that with 10 containers, twelve seconds after the last one was told, when what the burst needed has been given back (`at_once`: right then). `churn`: beside it,
+  what it was before; `given_back`: when the tombstones (five minutes) are gone.
+- **idle** — a minute with ten containers and a runtime that is asked for its list twice, from the time when what the start needed has been given back.
 - **start** — from exec to the first line read, and to the first line of an exec, while processes execute three hundred times a second.
 """
 
