@@ -185,20 +185,27 @@ class Build:
 
 
 def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
-    """CPU of each load with an agent over its CPU without, round by round; the median of the rounds' ratios.
+    """CPU of each load with an agent over its CPU without, right before (a build's: in the same round); the median of the rounds' ratios.
 
-    control: without an agent once more; as far as it is from 1, so little do the others mean.
+    A machine's own speed wanders by a third within minutes. control: without an agent once more; as far as it is from 1, so little do the
+    others mean.
     """
     build = Build(4 if settings.quick else 24)
     storms, opens = (400, 20_000) if settings.quick else (3000, 300_000)
     inside = runtime.cgroup(rig.LOADED)
 
-    def loads(cgroup: str) -> dict[str, float]:
+    def short(cgroup: str) -> dict[str, float]:
         return {
             "storm": load(settings.programs, "storm", storms, 1, cgroup=cgroup, cpu=LOAD_CPU)["cpu_ns"],
             "openclose": load(settings.programs, "openclose", opens, cgroup=cgroup, cpu=LOAD_CPU)["cpu_ns"],
-            "build": build.run(cgroup),
         }
+
+    def loads(cgroup: str) -> dict[str, float]:
+        return {**short(cgroup), "build": build.run(cgroup)}
+
+    def compare(mode: str, off: dict[str, float], on: dict[str, float]) -> None:
+        for kind, ns in on.items():
+            ratios.setdefault((kind, mode), []).append(ns / off[kind])
 
     pins = {"cpu": AGENT_CPU, "reader_cpu": AGENT_CPU}
     modes: dict[str, tuple[Callable[[], Agent], str]] = {
@@ -212,12 +219,13 @@ def slowdown_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
         for _ in range(settings.runs):
             off = loads(inside)
             for mode, (start, cgroup) in modes.items():
+                off |= short(inside)
                 with start() as agent:
-                    for kind, ns in loads(cgroup).items():
-                        ratios.setdefault((kind, mode), []).append(ns / off[kind])
+                    on = loads(cgroup)
                     agent.stop()
-            for kind, ns in loads(inside).items():
-                ratios.setdefault((kind, "control"), []).append(ns / off[kind])
+                compare(mode, off, on)
+            off |= short(inside)
+            compare("control", off, loads(inside))
     finally:
         build.close()
     best = {

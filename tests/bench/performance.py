@@ -86,8 +86,8 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
   by those. Allocations are counted by a malloc of our own in front of glibc's. Instructions are callgrind's. `recorded:` streams are files of `crier record`, from start to end.
 - **kernel** — the kernel's own count of time and runs of each program (`BPF_ENABLE_STATS`), while a storm of processes lives in a container or in a group of the host's.
   The floor's programs fill 128 bytes by helpers and filter nothing.
-- **slowdown** — user and system time of the load with crier over that without, the load on one CPU, crier and the reader on the other. `idle`: crier runs, the load is the host's. `control`: without crier once
-  more; as far as that is from 1, so little do the others mean.
+- **slowdown** — user and system time of the load with crier over that without, right before (a build: in the same round), the load on one CPU, crier and the reader on
+  the other. `idle`: crier runs, the load is the host's. `control`: without crier once more; as far as that is from 1, so little do the others mean.
 - **storm, rate, latency** — output bounds and event budgets are off. `rate`: crier is held on one CPU, a BPF program puts made-up processes' records into crier's
   own ring from the other, through crier's own budget, ring and wake-up; the highest rate at which each record became a line, and before it the CPU for each event at
   100,000 a second. `overload`: twice that for ten seconds with `--max-cpu 0.5`,
