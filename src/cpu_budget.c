@@ -5,8 +5,8 @@
 
 #define SECOND_NS    1000000000.0
 #define DEBT_SECONDS 10 /* a turn cannot be cut short: with a small share it costs more than a second's */
-#define REST_NS                                                                                              \
-	1000000.0 /* what a rest saves up: some turns' worth, or the turn after it overdraws again, for ever */
+/* What a rest saves up: some turns' worth. Without it the turn that follows overdraws again, for ever. */
+#define REST_NS 1000000.0
 
 void crier_cpu_budget_init(struct crier_cpu_budget *budget, double share, uint64_t wall_ns, uint64_t cpu_ns)
 {

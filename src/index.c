@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers: birth, burial, expiry. Pods are in index_pod.c, what sources tell in index_merge.c, deaths in index_slot.c, their texts in index_text.c. */
+/*
+ * Containers: birth, burial, expiry. Pods are in index_pod.c, what sources tell in index_merge.c, deaths in index_slot.c,
+ * texts in index_text.c.
+ */
 #include "index_private.h"
 
 #include <errno.h>

@@ -87,13 +87,10 @@ static struct common_labels *common_new(struct crier_index *index, const struct 
 	size_t head = offsetof(struct common_labels, labels.items) + labels->count * sizeof(labels->items[0]);
 	size_t text = 0;
 
-	if (crier_map_reserve(&index->labels, 1) < 0)
-		return NULL;
-
 	for (size_t i = 0; i < labels->count; i++)
 		text += labels->items[i].key.len + labels->items[i].value.len;
 
-	struct common_labels *copy = malloc(head + text);
+	struct common_labels *copy = crier_map_reserve(&index->labels, 1) < 0 ? NULL : malloc(head + text);
 
 	if (!copy)
 		return NULL;

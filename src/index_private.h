@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the index share: index.c, index_pod.c, index_merge.c, index_labels.c, index_slot.c, index_text.c. Nobody else includes it. */
+/*
+ * What the files of the index share: index.c, index_pod.c, index_merge.c, index_labels.c, index_slot.c, index_text.c. Nobody
+ * else includes it.
+ */
 #ifndef CRIER_INDEX_PRIVATE_H
 #define CRIER_INDEX_PRIVATE_H
 

@@ -39,8 +39,8 @@ struct crier_pod {
 	char uid[CRIER_UID_MAX];
 	const char *
 		sandbox_id; /* "" = known by uid only (cgroup path); of the index, shared with its containers */
-	const struct crier_meta_labels
-		*labels; /* allow-listed; common; NULL = unknown. Only `count` items are allocated */
+	/* Allow-listed; common; NULL = unknown. Only `count` items are allocated: never copy it. */
+	const struct crier_meta_labels *labels;
 	struct crier_slice replicaset; /* proven by pod-template-hash; common */
 	struct crier_slice deployment; /* inferred; common */
 	uint64_t created_at_ns;

@@ -372,6 +372,7 @@ static uint64_t next_due(struct crier_agent *agent, bool draining)
 
 	due_ns = crier_min(due_ns, crier_pipeline_deadline(agent->pipeline));
 	due_ns = crier_min(due_ns, crier_observer_deadline(&agent->observer));
+	due_ns = crier_min(due_ns, crier_agent_give_back_due(agent));
 	if (agent->bulk_rests_until_ns)
 		due_ns = crier_min(due_ns, agent->bulk_rests_until_ns);
 	if (has_untold_exits(agent))

@@ -106,6 +106,8 @@ void crier_agent_limit_memory(void);
 void crier_agent_drop_program(void);
 /** After a burst: sink and heap give back what nobody uses. Now and then, from the loop. */
 void crier_agent_give_back(struct crier_agent *agent, uint64_t now_ns);
+/** When to turn for that even if nothing happens: once, for what the start needed; UINT64_MAX afterwards. */
+uint64_t crier_agent_give_back_due(const struct crier_agent *agent);
 
 /* live.c */
 void crier_agent_live(struct crier_agent *agent);

@@ -88,6 +88,11 @@ void crier_agent_drop_program(void)
 		(void)dl_iterate_phdr(drop_object, &page);
 }
 
+uint64_t crier_agent_give_back_due(const struct crier_agent *agent)
+{
+	return agent->has_settled ? UINT64_MAX : agent->trimmed_ns + TRIM_EVERY_NS;
+}
+
 void crier_agent_give_back(struct crier_agent *agent, uint64_t now_ns)
 {
 	bool is_first = !agent->has_settled; /* the runtime's first lists are worked off by now */

@@ -258,7 +258,7 @@ void crier_death_set_slot(struct crier_pipeline *p, struct crier_life *life)
 	struct crier_slot_death death;
 
 	life->slot_pending = !container->pod || !container->pod->uid[0] || !container->name.len;
-	if (life->slot_pending || !life->ending)
+	if (life->slot_pending || !life->ending || !life->ending->last.died_ns)
 		return;
 	last = &life->ending->last;
 	death = (struct crier_slot_death){

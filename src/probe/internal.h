@@ -44,6 +44,13 @@ struct crier_btf_facts {
 int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts,
 		   struct crier_err *err) crier_must_check;
 
+struct bpf_object;
+/*
+ * Put calls of the kernel's own functions in place of marks, where this kernel has them, before the load: see bpf/compat.h.
+ * @return 0, -ENOMEM or what libbpf says (load.c)
+ */
+int crier_put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts) crier_must_check;
+
 /* Which hook serves each event, and why others do not (choice.c). */
 struct crier_choice {
 	struct crier_event_report report[CRIER_PROBE_EVENT_COUNT];

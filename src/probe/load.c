@@ -11,7 +11,8 @@
 
 #define SEED_PROGRAM "crier_iter_task"
 /* Each retry switches one program off: no more retries than programs. */
-#define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 2)
+#define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 4)
+#define NOT_SUPPORTED  524 /* the kernel's own ENOTSUPP */
 /* Budget entries cost kernel memory (about 112 bytes each) and are needed for noisy cgroups only. */
 #define BUDGET_ENTRIES_MAX 16384u
 /* Maps that stand idle: of exits where the kernel has the group_dead argument, of what was seen where there is no second. */
@@ -137,8 +138,7 @@ static unsigned call_at(const struct crier_btf_facts *facts, const struct bpf_in
 	}
 }
 
-/* Calls of the kernel's own functions in place of marks, where this kernel has them: see bpf/compat.h. */
-static int put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts)
+int crier_put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts)
 {
 	struct bpf_program *prog;
 
@@ -170,10 +170,10 @@ static int put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts
 }
 
 /*
- * The program in crier_words was refused: is it one with calls in it? The verifiers of 6.10 to 6.12 take no global function
- * while preemption is off, and those kernels do not preempt programs at tracepoints anyway.
+ * The program in crier_words was refused: because of preemption, perhaps? The verifiers of 6.10 to 6.12 take no global function
+ * while it is off, and those kernels do not preempt programs at tracepoints anyway.
  */
-static bool give_up_calls(struct crier_probe *probe)
+static bool give_up_preemption(struct crier_probe *probe)
 {
 	static const enum crier_probe_event events[] = {CRIER_PROBE_EXEC, CRIER_PROBE_FORK, CRIER_PROBE_EXIT};
 
@@ -191,6 +191,27 @@ static bool give_up_calls(struct crier_probe *probe)
 		}
 	}
 	return false;
+}
+
+/*
+ * Would the program be taken without calls of the kernel's own functions? All of them are refused where the JIT is off
+ * (net.core.bpf_jit_enable=0) or of an architecture that does not know them.
+ */
+static bool give_up_calls(struct crier_probe *probe, int code)
+{
+	bool has_cast = probe->facts.rdonly_cast;
+
+	if (code == -NOT_SUPPORTED && (has_cast || probe->facts.preempt_disable)) {
+		crier_debug("program %s: load refused with calls of the kernel's functions: %s",
+			    crier_words.program, crier_words.cause);
+		probe->facts.preempt_disable = probe->facts.rdonly_cast = 0;
+		probe->facts.needs_second = false;
+		return true;
+	}
+	if (give_up_preemption(probe))
+		return true;
+	probe->facts.rdonly_cast = 0;
+	return has_cast;
 }
 
 /* A load failed because of the program in crier_words. @return false: because of something else */
@@ -245,14 +266,14 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 		if (r)
 			return crier_err_set(err, -EINVAL, "bpf: map sizes are refused by libbpf");
 		select_programs(probe->skel->obj, probe, -1, probe->has_seed);
-		r = put_calls(probe->skel->obj, &probe->facts);
+		r = crier_put_calls(probe->skel->obj, &probe->facts);
 		if (r == 0)
 			r = crier_bpf__load(probe->skel);
 		if (r == 0)
 			return 0;
 		crier_bpf__destroy(probe->skel);
 		probe->skel = NULL;
-		if (!*crier_words.program || (!give_up_calls(probe) && !refuse_program(probe, r)))
+		if (!*crier_words.program || (!give_up_calls(probe, r) && !refuse_program(probe, r)))
 			break;
 	}
 	return load_error(r, err);
@@ -404,7 +425,7 @@ int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crie
 	select_programs(obj, probe, (int)event, false);
 	r = share_maps(probe, obj);
 	if (r == 0)
-		r = put_calls(obj, &probe->facts);
+		r = crier_put_calls(obj, &probe->facts);
 	if (r == 0)
 		r = bpf_object__load(obj);
 	if (r) {

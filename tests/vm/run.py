@@ -53,7 +53,11 @@ class Suite:
             return programs.native()
         with self._prepare:
             sysroot = cross.sysroot_of(CACHE)
-        return cross.build(sysroot, ["crier_bpf_test"] if "bpf" in self.options.parts else [])
+        return cross.build(sysroot, ["crier_bpf_test"] if "bpf" in self.parts() else [])
+
+    def parts(self) -> list[str]:
+        """Those asked for, without what is wanted of them."""
+        return [part.partition(":")[0] for part in self.options.parts.split()]
 
     def begin_builds(self, archs: set[str], pool: ThreadPoolExecutor) -> None:
         """What a minute is needed for is built while the first guests run."""

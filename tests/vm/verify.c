@@ -72,8 +72,10 @@ static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts
 	skel->rodata->crier_page_size = (__u32)sysconf(_SC_PAGESIZE);
 	bpf_object__for_each_program (program, skel->obj)
 		bpf_program__set_autoload(program, strcmp(bpf_program__name(program), name) == 0);
-	r = crier_bpf__load(skel);
-	if (r == 0) {
+	r = crier_put_calls(skel->obj, facts);
+	if (r == 0)
+		r = crier_bpf__load(skel);
+	if (r == 0 && ret) {
 		program = bpf_object__find_program_by_name(skel->obj, name);
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &len) == 0) {
 			ret->insns = crier_max(ret->insns, info.xlated_prog_len / 8);
@@ -82,6 +84,26 @@ static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts
 	}
 	crier_bpf__destroy(skel);
 	return r;
+}
+
+/* With the calls that this kernel has; as crier gives up those for preemption, so may this. */
+static int load_with_calls(const char *name, bool is_v2, struct crier_btf_facts *facts, struct counts *ret)
+{
+	int r = load_alone(name, is_v2, facts, ret);
+
+	if (r == 0 || !facts->preempt_disable)
+		return r;
+	facts->preempt_disable = 0;
+	return load_alone(name, is_v2, facts, ret);
+}
+
+/* As crier does where the kernel takes no calls. */
+static int load_without_calls(const char *name, bool is_v2, const struct crier_btf_facts *facts)
+{
+	struct crier_btf_facts none = *facts;
+
+	none.preempt_disable = none.rdonly_cast = 0;
+	return load_alone(name, is_v2, &none, NULL);
 }
 
 /* @return false: refused though the kernel has what it hooks */
@@ -99,8 +121,10 @@ static bool verify(const char *name, struct crier_btf_facts *facts, struct count
 		return true;
 	}
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(variants); i++) {
-		int r = load_alone(name, variants[i].is_v2, facts, ret);
+		int r = load_with_calls(name, variants[i].is_v2, facts, ret);
 
+		if (r == 0 && facts->rdonly_cast)
+			r = load_without_calls(name, variants[i].is_v2, facts);
 		if (r == 0)
 			continue;
 		printf("@@fail verify/%s: variant %s: %s\n", name, variants[i].name, strerror(-r));

@@ -1,5 +1,6 @@
 // A preloaded library that lets the kernel seem to refuse chosen BPF programs, or to take them and never run them: faults of
-// kernels that are not at hand. CRIER_BPF_FAULTS is "PROGRAM:load=ERRNO,PROGRAM:attach=ERRNO,PROGRAM:silent,...".
+// kernels that are not at hand. CRIER_BPF_FAULTS is "PROGRAM:load=ERRNO,PROGRAM:attach=ERRNO,PROGRAM:silent,..."; PROGRAM "*calls*":
+// each that calls functions of the kernel.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <linux/bpf.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +44,16 @@ static const char *fault_of(const char *program)
 			return colon + 1;
 	}
 	return NULL;
+}
+
+static bool calls_kernel(const union bpf_attr *attr)
+{
+	const struct bpf_insn *insns = (const void *)(uintptr_t)attr->insns;
+
+	for (unsigned i = 0; i < attr->insn_cnt; i++)
+		if (insns[i].code == (BPF_JMP | BPF_CALL) && insns[i].src_reg == BPF_PSEUDO_KFUNC_CALL)
+			return true;
+	return false;
 }
 
 // > 0: the errno of a fault of this kind
@@ -85,7 +97,9 @@ long syscall(long number, ...)
 	attr = (union bpf_attr *)a[1];
 	switch ((int)a[0]) {
 	case BPF_PROG_LOAD:
-		fault = fault_of(attr->prog_name);
+		fault = fault_of(calls_kernel(attr) ? "*calls*" : attr->prog_name);
+		if (!fault)
+			fault = fault_of(attr->prog_name);
 		if (error_of(fault, "load")) {
 			errno = error_of(fault, "load");
 			return -1;

@@ -68,6 +68,17 @@ def refused(world: World, show: Callable[[Crier], None]) -> None:
         show(agent)
 
 
+def no_calls(world: World, show: Callable[[Crier], None]) -> None:
+    """A kernel whose JIT is off takes no program that calls its functions: the same hooks serve without."""
+    with faults({"*calls*": f"load={NOT_SUPPORTED}"}):
+        agent = world.crier()
+    with agent:
+        served = hooks_of(agent)
+        for event in ("exec", "fork", "exit", "signal", "pressure"):
+            assert served[event].startswith("tp_btf:"), f"{event} is served by {served[event]!r}: {chosen(agent)[event]}"
+        show(agent)
+
+
 def all_silent(world: World, _show: Callable[[Crier], None]) -> None:
     """No hook of an event fires: it is told as degraded, and crier goes on."""
     with faults({"crier_tp_exit": "silent", "crier_raw_exit": "silent"}):

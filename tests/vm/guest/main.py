@@ -159,6 +159,7 @@ def part_faults() -> None:
     world = World(Path("/tmp/world"))
     events = ["children", "stop_escalated", "oom_container", "oom_pod"]
     check("fault/refused", lambda: faulty.refused(world, show(events, "refused", world)))
+    check("fault/no_calls", lambda: faulty.no_calls(world, show(["children"], "no_calls", world)))
     check("fault/all_silent", lambda: faulty.all_silent(world, show([], "silent", world)))
     kills = ["oom_container", "oom_pod"]
     check("fault/kprobes_off", lambda: faulty.kprobes_off(world, show(kills, "no_control", world)))

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-import threading
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -32,11 +32,14 @@ def archive(root: Path, target: Path) -> Path:
     """The folder as a cpio archive of root's files, uncompressed: a guest unpacks that fastest."""
     listing = subprocess.run(["find", ".", "-mindepth", "1", "-print0"], cwd=root, check=True, capture_output=True).stdout
     command = ["cpio", "-0", "-o", "-H", "newc", "-R", "0:0", "--quiet"]
-    half = target.with_suffix(f".{threading.get_ident()}.half")  # two guests may want the same one
-    with open(half, "wb") as out:
+    # Two guests may want the same one at once, and a run that is ended leaves nothing.
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".half") as out:
         # Sorted: a folder comes before what it holds.
         subprocess.run(command, cwd=root, input=b"\0".join(sorted(listing.split(b"\0")[:-1])) + b"\0", stdout=out, check=True)
-    half.rename(target)
+        Path(out.name).chmod(0o644)
+        os.replace(out.name, target)
+        with contextlib.suppress(FileNotFoundError):
+            out.close()
     return target
 
 
@@ -82,6 +85,7 @@ class Guest:
     """A kernel, its contents and a command; run() may be called once."""
 
     _running: set[subprocess.Popen[bytes]] = set()
+    _is_over = False  # none boots any more
 
     def __init__(self, kernel: Kernel, contents: Contents, folder: Path, command: str, cgroups: str = "v2", append: str = "") -> None:
         """`cgroups`: v2, v1, hybrid, or systemd for what that makes of them as the first process."""
@@ -93,7 +97,8 @@ class Guest:
 
     @classmethod
     def end_all(cls) -> None:
-        """Ends every guest that runs; each run() then returns."""
+        """Ends every guest that runs; each run() then returns, and none begins."""
+        cls._is_over = True
         for process in list(cls._running):
             process.kill()
 
@@ -158,6 +163,8 @@ class Guest:
         command = self._command()
         start = time.monotonic()
         results, console = self.folder / "results", self.folder / "console"
+        if Guest._is_over:
+            raise RuntimeError("the run was ended")
         with open(self.folder / "qemu", "wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         timed_out = False
