@@ -181,8 +181,6 @@ FIRST = {
     "oom_pod": test_oom.test_pod_limit, "too_small": too_small, "stream_state": stream_state, "stream": stream,
 }  # fmt: skip
 LAST = {"oom_and_restart": oom_and_restart, "oom_pod": test_oom.test_pod_limit, "without_socket": test_cri.test_off}
-# Under the others too where it is asked for: pods:all.
-OTHERS = {"oom_and_restart": oom_and_restart}
 Rows = dict[str, Callable[[Any], None]]
 
 
@@ -217,14 +215,12 @@ def run_handler(node: Node, handler: str, rows: Rows, check: Check, ship: Callab
 
 
 def run(names: list[str], check: Check, ship: Callable[[Crier], None]) -> None:
-    """`names`: only these handlers; "all": an OOM under each of them."""
+    """`names`: only these handlers."""
     with Node(network=True) as node:
         print(f"# {node.runtime}", flush=True)
         test_oom.REASONS.append("Error")
         all_of = handlers()
         for handler in all_of:
             rows = {**EACH, **(FIRST if handler == all_of[0] else {}), **(LAST if handler == all_of[-1] else {})}
-            if "all" in names:
-                rows = {**OTHERS, **rows}
-            if not {*names} - {"all"} or handler in names:
+            if not names or handler in names:
                 run_handler(node, handler, rows, check, ship)

@@ -43,8 +43,7 @@ PODS = Plan(
     "", "", "pods", cgroups="systemd", packages=NODE, modules=("overlay", "veth", "bridge"), memory_mib=2048
 )
 CONTAINERD_1_6 = replace(PODS, name="containerd-1.6", prefix="containerd-1.6/", runtime=Runtime(r"1\.6\..*", "bookworm"))
-# Runtimes and drivers in all pairs; elsewhere an OOM is told under two that differ in both.
-CONTAINERD_1_7 = replace(PODS, name="containerd-1.7", prefix="containerd-1.7/", parts="pods:all", runtime=Runtime(r"1\.7\..*", "trixie"))
+CONTAINERD_1_7 = replace(PODS, name="containerd-1.7", prefix="containerd-1.7/", runtime=Runtime(r"1\.7\..*", "trixie"))
 CONTAINERD_2 = replace(PODS, name="containerd-2", prefix="containerd-2/", runtime=Runtime(r"2\..*", "sid"))
 # Without systemd, and with memory on version 1.
 CONTAINERD_HYBRID = replace(CONTAINERD_1_6, name="containerd-1.6-hybrid", prefix="containerd-1.6-hybrid/", cgroups="hybrid")
@@ -64,15 +63,17 @@ WITH_V1 = {"5.10": [V1], "5.10-oldest": [HYBRID], "6.1": [V1, HYBRID]}
 WITH_PODS = {"5.10": CONTAINERD_HYBRID, "6.1": CONTAINERD_1_6, "6.12": CONTAINERD_1_7, "sid": CONTAINERD_2}
 
 
-# What a node may lack is tried whole on some kernels, the rest of it depends on none.
-WITH_ALL_LACKING = {"5.10-oldest", "6.1", "sid"}
-SHORT_V2 = replace(V2, parts=f"{V2.parts}:types,types_from_file,right_bpf,lockdown_integrity,lockdown_confidentiality")
+# What a node may lack, and refusals, are tried whole on some kernels; what of it depends on the kernel on more, the rest depends on none.
+LACKING = {"5.10-oldest": V2, "6.1": V2, "sid": V2}
+SHORT = replace(V2, parts=f"{V2.parts}:types,types_from_file,right_bpf,lockdown_integrity,lockdown_confidentiality")
+LACKING |= {"6.12": SHORT, "arm64-6.1": SHORT}
+NO_LACKING = replace(V2, parts="scenarios hooks verify")
 
 
 def plans() -> list[KernelPlan]:
     result = []
     for row in ROWS:
-        guests = [V2 if row.name in WITH_ALL_LACKING else SHORT_V2]
+        guests = [LACKING.get(row.name, NO_LACKING)]
         guests += WITH_V1.get(row.name, [])
         if row.name in WITH_PODS:
             guests.append(WITH_PODS[row.name])
