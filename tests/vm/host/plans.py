@@ -58,7 +58,7 @@ class KernelPlan:
 
 
 # Memory is a v1 controller up to 6.1: Debian's later kernels are built without CONFIG_MEMCG_V1. 5.10 has pods on hybrid besides.
-WITH_V1 = {"5.10": [V1], "5.10-oldest": [HYBRID], "6.1": [V1, HYBRID]}
+WITH_V1 = {"5.10": [V1], "5.10-oldest": [HYBRID], "6.1": [V1]}
 # Each on the kernel that its suite ships; the oldest one where cgroups are as they were then.
 WITH_PODS = {"5.10": CONTAINERD_HYBRID, "6.1": CONTAINERD_1_6, "6.12": CONTAINERD_1_7, "sid": CONTAINERD_2}
 
