@@ -53,14 +53,15 @@ class Suite:
             return programs.native()
         with self._prepare:
             sysroot = cross.sysroot_of(CACHE)
-        return cross.build(sysroot, ["crier_bpf_test"] if "bpf" in self.parts() else [])
+        threads = max((os.cpu_count() or 1) // self.options.jobs, 1)
+        return cross.build(sysroot, ["crier_bpf_test"] if "bpf" in self.parts() else [], threads)
 
     def parts(self) -> list[str]:
         """Those asked for, without what is wanted of them."""
         return [part.partition(":")[0] for part in self.options.parts.split()]
 
     def begin_builds(self, archs: set[str], pool: ThreadPoolExecutor) -> None:
-        """What a minute is needed for is built while the first guests run."""
+        """What a minute is needed for is built beside the first guest, in the place of another: one more process slows all of them."""
         self._builds = {arch: pool.submit(self._build, arch) for arch in sorted(archs)}
 
     def contents(self, plan: plans.Plan, arch: str) -> Contents:
@@ -118,8 +119,8 @@ class Suite:
             jobs += [(found[0], guest, found[1]) for guest in guests]
         # The longest first: none of them is left to run alone at the end.
         jobs.sort(key=lambda job: (job[1].runtime is None, job[0].row.arch == "amd64", job[1].cgroups != "v2"))
-        with ThreadPoolExecutor() as builders, ThreadPoolExecutor(self.options.jobs) as pool:
-            self.begin_builds({job[0].row.arch for job in jobs}, builders)
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            self.begin_builds({job[0].row.arch for job in jobs}, pool)  # before any guest, which may wait for them
             try:
                 list(pool.map(lambda job: self.run_guest(*job), jobs))
             except BaseException:

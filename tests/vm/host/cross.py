@@ -24,8 +24,8 @@ def sysroot_of(cache: Path) -> Path:
     return apt.tree(cache, [*LIBRARIES, runtime])
 
 
-def build(sysroot: Path, targets: list[str]) -> Build:
-    """Configures and builds these besides; what is up to date costs a second."""
+def build(sysroot: Path, targets: list[str], threads: int) -> Build:
+    """Configures and builds, these targets besides; what is up to date costs a second."""
     folder = ROOT / "build" / "vm-arm64"
     say(f"building for arm64 in {folder}")
     flags = [f"-DCMAKE_TOOLCHAIN_FILE={ROOT}/cmake/arm64.cmake", f"-DCRIER_SYSROOT={sysroot}", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
@@ -34,7 +34,7 @@ def build(sysroot: Path, targets: list[str]) -> Build:
     with open(log, "wb") as out:
         for command in (
             ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", *flags],
-            ["nice", "cmake", "--build", str(folder), "--target", *TARGETS, *targets],
+            ["cmake", "--build", str(folder), "-j", str(threads), "--target", *TARGETS, *targets],
         ):
             if subprocess.run(command, stdout=out, stderr=out, env=dict(os.environ), check=False).returncode != 0:
                 out.flush()
