@@ -71,8 +71,10 @@ static int node_file_at(void *ctx, const char *dir, const char *name, enum crier
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	r = node_read(ctx, path, text, sizeof(text), &len);
-	if (r == 0 && len > 1 && text[0] == '!') /* "!-27": this look-up fails with -EFBIG */
+	if (r == 0 && len > 1 && text[0] == '!') { /* "!-27": this look-up fails with -EFBIG */
+		text[crier_min(len, sizeof(text) - 1)] = '\0';
 		return (int)strtol(text + 1, NULL, 10);
+	}
 	if (r == 0 && form != CRIER_BUNDLE_PLAIN)
 		return crier_bundle_keep(form, text, len, buf, cap, ret_len);
 	if (r == 0 && len > cap)
