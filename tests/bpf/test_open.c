@@ -455,6 +455,18 @@ static unsigned kernel_calls(enum crier_probe_event event)
 	return calls;
 }
 
+/* By libbpf's own reading of BTF. */
+static bool kernel_has(const char *function)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found;
+
+	CHECK(btf != NULL);
+	found = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	return found;
+}
+
 /*
  * Where the kernel lets programs switch preemption off, those of processes do: once on, and off again on each way out; all of
  * them or, where the verifier refuses one (6.10 to 6.12), none.
@@ -462,12 +474,8 @@ static unsigned kernel_calls(enum crier_probe_event event)
 static void processes_are_not_preempted(void)
 {
 	static const enum crier_probe_event events[] = {CRIER_PROBE_EXEC, CRIER_PROBE_FORK, CRIER_PROBE_EXIT};
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool is_possible;
+	bool is_possible = kernel_has("bpf_preempt_disable");
 
-	CHECK(btf != NULL);
-	is_possible = btf__find_by_name_kind(btf, "bpf_preempt_disable", BTF_KIND_FUNC) > 0;
-	btf__free(btf);
 	setup_open(&(struct setup){0});
 	/* 6.13 and later take them; the sign of it is an argument that came with 6.16 */
 	CHECK(probe->facts.preempt_disable || !is_possible || !probe->facts.exit_has_group_dead,
@@ -492,12 +500,8 @@ static void pointers_are_read_not_trusted(void)
 		enum crier_probe_event event;
 		unsigned pointers;
 	} rows[] = {{CRIER_PROBE_EXEC, 2}, {CRIER_PROBE_FORK, 2}, {CRIER_PROBE_EXIT, 1}};
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool is_possible;
+	bool is_possible = kernel_has("bpf_rdonly_cast");
 
-	CHECK(btf != NULL);
-	is_possible = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-	btf__free(btf);
 	setup_open(&(struct setup){0});
 	CHECK_EQ(probe->facts.rdonly_cast != 0, is_possible);
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(rows); i++) {

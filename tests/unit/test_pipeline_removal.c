@@ -233,18 +233,24 @@ static void a_deleted_sandbox_takes_its_slots_along(void **state)
 	}
 }
 
-/* Thousands may be gone by one list: their lines must not be in the way of what happens, nor be lost. */
-static void removals_by_a_list_wait_for_room(void **state)
+/* It ended, a list does not name it, and half of the output is taken. */
+static void left_out_without_room(struct node *node)
 {
-	struct node *node = node_with_running();
-
-	(void)state;
 	feed_init_exit(node, 0);
 	mail_exited(node, ID_A, "app", "Completed", 0);
 	node->now_ns += 30 * S;
 	feed_room(node, node->config.sink_buffer_bytes / 2 - 1);
 	mail_list(node, CRIER_META_LIST_BEGIN, 1);
 	mail_list(node, CRIER_META_LIST_END, 1);
+}
+
+/* Thousands may be gone by one list: their lines must not be in the way of what happens, nor be lost. */
+static void removals_by_a_list_wait_for_room(void **state)
+{
+	struct node *node = node_with_running();
+
+	(void)state;
+	left_out_without_room(node);
 	run_until(node, node->now_ns + 2 * S);
 	assert_int_equal(count_of(node, "container.removed"), 0);
 	feed_room(node, node->config.sink_buffer_bytes);
@@ -263,12 +269,7 @@ static void a_removal_that_waits_is_told_at_the_stop(void **state)
 	struct node *node = node_with_running();
 
 	(void)state;
-	feed_init_exit(node, 0);
-	mail_exited(node, ID_A, "app", "Completed", 0);
-	node->now_ns += 30 * S;
-	feed_room(node, node->config.sink_buffer_bytes / 2 - 1);
-	mail_list(node, CRIER_META_LIST_BEGIN, 1);
-	mail_list(node, CRIER_META_LIST_END, 1);
+	left_out_without_room(node);
 	crier_pipeline_feed(node->pipeline, CRIER_INPUT_STOP, node->now_ns, "{}", 2);
 	assert_int_equal(count_of(node, "container.removed"), 1);
 	node_free(node);
