@@ -83,7 +83,8 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
   answers look-ups from memory. `mix:1000:zipf` is the mix of events over 1,000 containers, the busiest of which has a seventh of all. Stages are told apart by
   running the pipeline up to a stage and no further (calls between its files are led through a cut by the linker), so no clock stands within; `total` is measured by
   another program without cuts. `floor_fragment` copies ready text and prints the numbers of the very same lines, byte for byte; `floor_snprintf` and `floor_jansson` make them
-  by those. Allocations are counted by a malloc of our own in front of glibc's. Instructions are callgrind's. `recorded:` streams are files of `crier record`, from start to end.
+  by those. Allocations are counted by a malloc of our own in front of glibc's, as all is, once a stream has four batches without any, or after 128 (a million events: what 100,000
+  containers need to remember of their deaths still grows then). Instructions are callgrind's. `recorded:` streams are files of `crier record`, from start to end.
 - **kernel** — the kernel's own count of time and runs of each program (`BPF_ENABLE_STATS`), while a storm of processes lives in a container or in a group of the host's.
   The floor's programs fill 128 bytes by helpers and filter nothing.
 - **slowdown** — user and system time of the load with crier over that without, right before (a build: in the same round), the load on one CPU, crier and the reader on
