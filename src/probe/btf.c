@@ -14,6 +14,7 @@
 #define PREEMPT_DISABLE "bpf_preempt_disable"
 #define PREEMPT_ENABLE	"bpf_preempt_enable"
 #define RDONLY_CAST	"bpf_rdonly_cast"
+#define ENTRY_ALLOCATOR "bpf_mem_alloc_init"
 /* Far above any kernel's; what is larger is no BTF. */
 #define BTF_BYTES_MAX (256u * 1024 * 1024)
 /* Types are found by id from every so-manieth on. */
@@ -172,6 +173,8 @@ static void match_type(struct crier_btf_facts *facts, unsigned id, const char *n
 		facts->preempt_enable = id;
 	else if (is_function && strcmp(name, RDONLY_CAST) == 0)
 		facts->rdonly_cast = id;
+	else if (is_function && strcmp(name, ENTRY_ALLOCATOR) == 0)
+		facts->allocates_entries = true;
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook_list *list = &crier_hook_lists[event];
 

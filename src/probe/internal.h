@@ -39,6 +39,11 @@ struct crier_btf_facts {
 	/* the kernel's functions for programs, by its own BTF; 0 = none */
 	unsigned preempt_disable, preempt_enable, rdonly_cast;
 	bool needs_second; /* it may turn a program away at a tracepoint: each of processes has a second one */
+	/*
+	 * Programs may allocate map entries as they come, in any context (6.1, bpf_mem_alloc; earlier kernels warn in their log
+	 * or refuse it): tables need not be filled beforehand.
+	 */
+	bool allocates_entries;
 };
 
 int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts,

@@ -74,6 +74,10 @@ static int configure(struct crier_bpf *skel, const struct crier_probe_options *o
 	r |= bpf_map__set_max_entries(skel->maps.crier_classes, options->class_entries);
 	r |= bpf_map__set_max_entries(skel->maps.crier_budgets,
 				      crier_min(options->class_entries, BUDGET_ENTRIES_MAX));
+	if (facts->allocates_entries) {
+		r |= bpf_map__set_map_flags(skel->maps.crier_classes, BPF_F_NO_PREALLOC);
+		r |= bpf_map__set_map_flags(skel->maps.crier_budgets, BPF_F_NO_PREALLOC);
+	}
 	if (facts->exit_has_group_dead)
 		r |= bpf_map__set_max_entries(skel->maps.crier_exit_told, IDLE_ENTRIES);
 	if (!facts->needs_second)

@@ -521,7 +521,25 @@ static void pointers_are_read_not_trusted(void)
 	}
 }
 
+/* Large tables take memory as they fill where the kernel lets programs allocate; either way they hold what was asked for. */
+static void tables_fill_as_needed(void)
+{
+	bool is_possible = kernel_has("bpf_mem_alloc_init");
+	__u32 wanted_flags = is_possible ? BPF_F_NO_PREALLOC : 0;
+	const uint32_t entries = 64;
+	uint64_t id = 1;
+
+	setup_open(&(struct setup){.class_entries = entries});
+	CHECK_EQ(probe->facts.allocates_entries, is_possible);
+	CHECK_EQ(bpf_map__map_flags(probe->skel->maps.crier_classes), wanted_flags);
+	CHECK_EQ(bpf_map__map_flags(probe->skel->maps.crier_budgets), wanted_flags);
+	while (id <= entries + 1 && crier_probe_classify(probe, id, CRIER_CGROUP_HOST) == 0)
+		id++;
+	CHECK_EQ(id, entries + 1);
+}
+
 const struct test_case open_tests[] = {
+	{"tables_fill_as_needed", tables_fill_as_needed, true},
 	{"pointers_are_read_not_trusted", pointers_are_read_not_trusted, true},
 	{"processes_are_not_preempted", processes_are_not_preempted, true},
 	{"btf_as_libbpf_reads_it", btf_as_libbpf_reads_it, false},
