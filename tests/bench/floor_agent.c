@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The least an agent can do, measured beside crier in the same run: two BTF tracepoints, a table look-up by cgroup id, a
- * ready fragment and a few numbers, 64 KiB writes. It reads no argument and knows no pod: what the machine allows.
+ * ready fragment and a few numbers, 64 KiB writes. It reads no argument and knows no pod: what the machine allows. With --filter:
+ * the least programs that tell nothing.
  */
 #include <bpf/libbpf.h>
 #include <signal.h>
@@ -96,7 +97,24 @@ static int take(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-int main(void)
+static int load(struct floor_bpf *skel, bool is_filter)
+{
+	const struct {
+		struct bpf_program *program;
+		bool is_filter;
+	} each[] = {
+		{skel->progs.floor_exec, false},     {skel->progs.floor_exit, false},
+		{skel->progs.floor_host_exec, true}, {skel->progs.floor_host_exit, true},
+		{skel->progs.floor_host_fork, true},
+	};
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
+		bpf_program__set_autoload(each[i].program, each[i].is_filter == is_filter);
+	bpf_program__set_autoattach(skel->progs.floor_inject, false);
+	return floor_bpf__load(skel) || floor_bpf__attach(skel) ? -1 : 0;
+}
+
+int main(int argc, char **argv)
 {
 	struct floor_bpf *skel = floor_bpf__open();
 	struct ring_buffer *ring;
@@ -104,8 +122,7 @@ int main(void)
 
 	if (!skel)
 		return 1;
-	bpf_program__set_autoattach(skel->progs.floor_inject, false);
-	if (floor_bpf__load(skel) != 0 || floor_bpf__attach(skel) != 0)
+	if (load(skel, argc > 1 && strcmp(argv[1], "--filter") == 0) < 0)
 		return 1;
 	ring = ring_buffer__new(bpf_map__fd(skel->maps.floor_ring), take, NULL, NULL);
 	if (!ring)

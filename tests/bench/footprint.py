@@ -72,18 +72,20 @@ def memory_rows(settings: Settings) -> list[dict[str, Any]]:
     others = _peers_memory(settings)
     counts = (0, 10, 100) if settings.quick else (0, 10, 250, 10_000)
     for count in counts:
-        found, threads, later = [], [], []
+        found, threads, later, maps = [], [], [], []
         with Place(count) as place:
             for _ in range(1 if settings.quick else settings.runs):
                 with rig.crier(settings, place, "default", flags=["--max-containers", "16384"]) as agent:
                     _wait_known(agent, count)
                     found.append(agent.memory())
+                    maps.append(rig.kernel_bytes(agent.pid))
                     threads.append(len(list(Path(f"/proc/{agent.pid}/task").iterdir())))
                     if count in (10, counts[-1]):
                         time.sleep(GIVEN_BACK_S)
                         later.append(agent.memory().anonymous)
                     agent.stop()
         rows += _memory_rows(str(count), found, threads, list(others.values()) if count == 10 else [])
+        rows.append(row(f"memory.{count}.maps", median(maps) / KIB, "KiB", runs=len(maps)))
         at_once[count] = median([each.anonymous for each in found])
         settled[count] = median(later) if later else 0.0
     most = counts[-1]

@@ -22,7 +22,7 @@ LOADS = ("storm", "signals", "kills")
 
 
 def _short(name: str) -> str:
-    for prefix in ("crier_tp_", "crier_raw_", "floor_"):
+    for prefix in ("crier_tp_", "crier_raw_", "floor_host_", "floor_"):
         name = name.removeprefix(prefix)
     return name
 
@@ -125,19 +125,22 @@ def program_rows(settings: Settings, place: Place) -> list[dict[str, Any]]:
             with floor(settings) as agent:
                 _collect(settings, agent, "floor", collected, contained, ("storm",))
                 agent.stop()
+            with floor(settings, "--filter") as agent:
+                _collect(settings, agent, "filter", collected, {"host": both["host"]}, ("storm",))
+                agent.stop()
     rows = []
     for (who, program, where), values in sorted(collected.items()):
-        base = collected.get(("floor", program, "container"))
         if who == "args" and program != "exec":
             continue
-        name = {"crier": f"kernel.{program}.{where}", "args": f"kernel.{program}.{where}_with_args"}.get(who, f"kernel.floor_{program}")
-        rows.append(row(name, median(values), "ns/run", median(base) if base and who != "floor" else None, runs=len(values)))
+        base = collected.get(("filter" if where == "host" else "floor", program, where)) if who in ("crier", "args") else None
+        name = {"crier": f"kernel.{program}.{where}", "args": f"kernel.{program}.{where}_with_args"}.get(who, f"kernel.{who}_{program}")
+        rows.append(row(name, median(values), "ns/run", median(base) if base else None, runs=len(values)))
     return rows
 
 
-def floor(settings: Settings, **options: Any) -> Agent:
+def floor(settings: Settings, *flags: str, **options: Any) -> Agent:
     """The least agent: floor_agent.c."""
-    agent = Agent(settings.programs, [str(settings.programs.bench("floor_agent"))], **options)
+    agent = Agent(settings.programs, [str(settings.programs.bench("floor_agent")), *flags], **options)
     agent.name = "floor"
     return agent
 

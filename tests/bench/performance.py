@@ -86,7 +86,7 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
   by those. Allocations are counted by a malloc of our own in front of glibc's, as all is, once a stream has four batches without any, or after 128 (a million events: what 100,000
   containers need to remember of their deaths still grows then). Instructions are callgrind's. `recorded:` streams are files of `crier record`, from start to end.
 - **kernel** — the kernel's own count of time and runs of each program (`BPF_ENABLE_STATS`), while a storm of processes lives in a container or in a group of the host's.
-  The floor's programs fill 128 bytes by helpers and filter nothing.
+  The floor's programs fill 128 bytes by helpers and filter nothing; beside a host's process stand programs that ask for its cgroup, look that up and count (`filter`).
 - **slowdown** — user and system time of the load with crier over that without, right before (a build: in the same round), the load on one CPU, crier and the reader on
   the other. `idle`: crier runs, the load is the host's. `control`: without crier once more; as far as that is from 1, so little do the others mean.
 - **storm, rate, latency** — output bounds and event budgets are off. `rate`: crier is held on one CPU, a BPF program puts made-up processes' records into crier's
@@ -94,7 +94,8 @@ execsnoop and exitsnoop of libbpf-tools, as Debian packages them, none of which 
   100,000 a second. `overload`: twice that for ten seconds with `--max-cpu 0.5`,
   while processes of the container are OOM-killed, and an ordinary load once it is over; a second's worth of CPU saved up before is the tenth above a half. `latency`: from `boottime_ns` in the line to the moment
   a reader at real-time priority has the line. Containers are directories and a runtime of the tests' own names them.
-- **memory** — from `/proc/PID/smaps`; `ring`: pages of the rings, counted in RSS though they are the kernel's. `each_container`: anonymous
+- **memory** — from `/proc/PID/smaps`; `ring`: pages of the rings, counted in RSS though they are the kernel's; `maps`: what all BPF maps take in the
+  kernel by its own word, the rings once among them. `each_container`: anonymous
   memory beyond that with 10 containers, twelve seconds after the last one was told, when what the burst needed has been given back (`at_once`: right then). `churn`: beside it,
   what it was before; `given_back`: when the tombstones (five minutes) are gone.
 - **idle** — a minute with ten containers and a runtime that is asked for its list twice, from the time when what the start needed has been given back.
