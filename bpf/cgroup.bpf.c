@@ -149,7 +149,7 @@ crier_inline int crier_populated(const bool direct, struct cgroup *cgroup, __u32
 SEC("tp_btf/cgroup_mkdir")
 int crier_tp_cgroup_mkdir(__u64 *ctx)
 {
-	return crier_mkdir(true, crier_readable(struct cgroup, ctx[0]), CRIER_HOOK_TP_BTF_CGROUP_MKDIR);
+	return crier_mkdir(true, crier_readable(cgroup, ctx[0]), CRIER_HOOK_TP_BTF_CGROUP_MKDIR);
 }
 
 SEC("raw_tp/cgroup_mkdir")
@@ -161,7 +161,7 @@ int crier_raw_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 SEC("tp_btf/cgroup_rmdir")
 int crier_tp_cgroup_rmdir(__u64 *ctx)
 {
-	return crier_rmdir(true, crier_readable(struct cgroup, ctx[0]), CRIER_HOOK_TP_BTF_CGROUP_RMDIR);
+	return crier_rmdir(true, crier_readable(cgroup, ctx[0]), CRIER_HOOK_TP_BTF_CGROUP_RMDIR);
 }
 
 SEC("raw_tp/cgroup_rmdir")
@@ -173,7 +173,7 @@ int crier_raw_cgroup_rmdir(struct bpf_raw_tracepoint_args *ctx)
 SEC("tp_btf/cgroup_notify_populated")
 int crier_tp_cgroup_populated(__u64 *ctx)
 {
-	return crier_populated(true, crier_readable(struct cgroup, ctx[0]), (__u32)ctx[2],
+	return crier_populated(true, crier_readable(cgroup, ctx[0]), (__u32)ctx[2],
 			       CRIER_HOOK_TP_BTF_CGROUP_POPULATED);
 }
 

@@ -64,14 +64,14 @@ crier_inline bool crier_is_set(const void *p)
  * the verifier searches all of BTF by name, up to four times, for each load of a pointer through a trusted one: a
  * millisecond of start-up, again for each path that leads to the load. The call itself costs nothing: it is made a move.
  */
-#define crier_readable(type, p)                                                                              \
+#define crier_readable(name, p)                                                                              \
 	({                                                                                                   \
-		__u32 readable_id = bpf_core_type_id_kernel(type);                                           \
-		type *readable_p;                                                                            \
+		struct name *readable_p;                                                                     \
                                                                                                              \
 		asm volatile("r1 = %1; r2 = %2; r0 = %3; r0 = r1; %0 = r0"                                   \
 			     : "=r"(readable_p)                                                              \
-			     : "r"((void *)(p)), "r"(readable_id), "i"(CRIER_MARK_RDONLY_CAST)               \
+			     : "r"((void *)(p)), "i"(CRIER_MARK_TYPE + CRIER_READABLE_##name),               \
+			       "i"(CRIER_MARK_RDONLY_CAST)                                                   \
 			     : "r0", "r1", "r2", "r3", "r4", "r5");                                          \
 		readable_p;                                                                                  \
 	})

@@ -53,8 +53,7 @@ crier_inline int crier_reclaim(const bool direct, struct task_struct *task, __u8
 crier_inline int crier_reclaim_current(__u8 hook)
 {
 	if (crier_has_current_btf())
-		return crier_reclaim(true, crier_readable(struct task_struct, bpf_get_current_task_btf()),
-				     hook);
+		return crier_reclaim(true, crier_readable(task_struct, bpf_get_current_task_btf()), hook);
 	return crier_reclaim(false, (void *)bpf_get_current_task(), hook);
 }
 

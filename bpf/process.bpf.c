@@ -444,8 +444,8 @@ crier_inline int crier_exit(const bool direct, const bool second, struct task_st
 
 crier_inline int crier_from_tp_exec(__u64 *ctx, const bool second)
 {
-	return crier_exec(true, second, crier_readable(struct task_struct, ctx[0]),
-			  crier_readable(struct linux_binprm, ctx[2]), CRIER_HOOK_TP_BTF_EXEC);
+	return crier_exec(true, second, crier_readable(task_struct, ctx[0]),
+			  crier_readable(linux_binprm, ctx[2]), CRIER_HOOK_TP_BTF_EXEC);
 }
 
 crier_inline int crier_from_raw_exec(struct bpf_raw_tracepoint_args *ctx, const bool second)
@@ -455,8 +455,8 @@ crier_inline int crier_from_raw_exec(struct bpf_raw_tracepoint_args *ctx, const 
 
 crier_inline int crier_from_tp_fork(__u64 *ctx, const bool second)
 {
-	return crier_fork(true, second, crier_readable(struct task_struct, ctx[0]),
-			  crier_readable(struct task_struct, ctx[1]), CRIER_HOOK_TP_BTF_FORK);
+	return crier_fork(true, second, crier_readable(task_struct, ctx[0]),
+			  crier_readable(task_struct, ctx[1]), CRIER_HOOK_TP_BTF_FORK);
 }
 
 crier_inline int crier_from_raw_fork(struct bpf_raw_tracepoint_args *ctx, const bool second)
@@ -469,7 +469,7 @@ crier_inline int crier_from_tp_exit(__u64 *ctx, const bool second)
 {
 	bool group_dead = crier_exit_has_group_dead ? (ctx[1] & 1) : false;
 
-	return crier_exit(true, second, crier_readable(struct task_struct, ctx[0]), group_dead,
+	return crier_exit(true, second, crier_readable(task_struct, ctx[0]), group_dead,
 			  CRIER_HOOK_TP_BTF_EXIT);
 }
 

@@ -38,7 +38,7 @@ int crier_iter_task(struct bpf_iter__task *ctx)
 
 	if (!task || task->pid != task->tgid)
 		return 0;
-	task = crier_readable(struct task_struct, task);
+	task = crier_readable(task_struct, task);
 	who = crier_who(true, task);
 	set = task->cgroups;
 	css = crier_memory_css(true, set);

@@ -192,8 +192,8 @@ crier_inline int crier_signal(const bool direct, __u32 signal, __u64 info, struc
 SEC("tp_btf/signal_generate")
 int crier_tp_signal(__u64 *ctx)
 {
-	return crier_signal(true, (__u32)ctx[0], ctx[1], crier_readable(struct task_struct, ctx[2]),
-			    ctx[3] & 1, (__u32)ctx[4], CRIER_HOOK_TP_BTF_SIGNAL);
+	return crier_signal(true, (__u32)ctx[0], ctx[1], crier_readable(task_struct, ctx[2]), ctx[3] & 1,
+			    (__u32)ctx[4], CRIER_HOOK_TP_BTF_SIGNAL);
 }
 
 SEC("raw_tp/signal_generate")

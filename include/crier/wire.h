@@ -276,6 +276,15 @@ struct crier_wire_oom {
 #define CRIER_MARK_PREEMPT_DISABLE 0x7eed0001
 #define CRIER_MARK_PREEMPT_ENABLE  0x7eed0002
 #define CRIER_MARK_RDONLY_CAST	   0x7eed0003 /* `r0 = r1` follows: what stands where there is no call */
+/* And `r2 = MARK + which`, where the BTF id of one of these structs is put for bpf_rdonly_cast. */
+#define CRIER_MARK_TYPE 0x7eed0100
+
+enum crier_readable {
+	CRIER_READABLE_task_struct,
+	CRIER_READABLE_linux_binprm,
+	CRIER_READABLE_cgroup,
+	CRIER_READABLE_COUNT,
+};
 
 /* What wakes user space, for bulk records: value of crier_wire_control.armed. Critical records always do. */
 enum crier_wire_armed {

@@ -22,7 +22,7 @@ static void attach_second(struct crier_probe *probe, unsigned event)
 {
 	if (!probe->seconds[event] || probe->second_links[event])
 		return;
-	probe->second_links[event] = bpf_program__attach(probe->seconds[event]);
+	probe->second_links[event] = crier_typed_attach(probe->seconds[event]);
 	if (!probe->second_links[event]) /* the first does most of it, and misses are told */
 		crier_debug("hook %s: second program: attach refused: %s",
 			    crier_choice_hook(&probe->choice, event)->name, strerror(errno));
@@ -59,7 +59,7 @@ static void attach_event(struct crier_probe *probe, unsigned event, bool is_load
 					    crier_words.cause);
 			continue;
 		}
-		link = bpf_program__attach(probe->programs[event]);
+		link = crier_typed_attach(probe->programs[event]);
 		if (link) {
 			serve(probe, event, link);
 			return;
@@ -177,6 +177,7 @@ void crier_probe_free(struct crier_probe *probe)
 	if (probe->slots)
 		munmap(probe->slots, probe->slots_size);
 	free(probe->told);
+	crier_cleanup_close(&probe->btf_cut);
 	free(probe->btf_path);
 	free(probe);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass over the kernel's BTF: which tracepoints and functions there are, and in what shape. The kernel's own has some
- * 5 MiB and is looked at in place: libbpf copies all of it twice before it answers anything, and has to do so for the load anyway.
+ * One pass over the kernel's BTF: which tracepoints and functions there are, in what shape, and where the types lie that libbpf
+ * needs. The kernel's own has some 5 MiB and is looked at in place.
  */
+#include "btf_cut.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -15,101 +16,21 @@
 #define PREEMPT_ENABLE	"bpf_preempt_enable"
 #define RDONLY_CAST	"bpf_rdonly_cast"
 #define ENTRY_ALLOCATOR "bpf_mem_alloc_init"
+#define TASK_ITERATOR	"bpf_iter_task"
 /* Far above any kernel's; what is larger is no BTF. */
 #define BTF_BYTES_MAX (256u * 1024 * 1024)
-/* Types are found by id from every so-manieth on. */
-#define MARK_EVERY 256u
-
-/* Types and strings in place; borrowed. */
-struct view {
-	const unsigned char *types, *types_end;
-	const char *strings;
-	uint32_t strings_len;
-	uint32_t *marks; /* owned: offset of every MARK_EVERY-th type */
-	uint32_t count;	 /* types, with the void at 0 */
-};
-
-static void view_done(struct view *view)
-{
-	free(view->marks);
-}
-
-/* What follows a type of this kind. @return -1: a kind that this program does not know */
-static long tail_size(const struct btf_type *type)
-{
-	long count = btf_vlen(type);
-
-	switch (btf_kind(type)) {
-	case BTF_KIND_FWD:
-	case BTF_KIND_CONST:
-	case BTF_KIND_VOLATILE:
-	case BTF_KIND_RESTRICT:
-	case BTF_KIND_PTR:
-	case BTF_KIND_TYPEDEF:
-	case BTF_KIND_FUNC:
-	case BTF_KIND_FLOAT:
-	case BTF_KIND_TYPE_TAG: return 0;
-	case BTF_KIND_INT: return sizeof(uint32_t);
-	case BTF_KIND_VAR: return sizeof(struct btf_var);
-	case BTF_KIND_DECL_TAG: return sizeof(struct btf_decl_tag);
-	case BTF_KIND_ARRAY: return sizeof(struct btf_array);
-	case BTF_KIND_ENUM: return count * (long)sizeof(struct btf_enum);
-	case BTF_KIND_ENUM64: return count * (long)sizeof(struct btf_enum64);
-	case BTF_KIND_STRUCT:
-	case BTF_KIND_UNION: return count * (long)sizeof(struct btf_member);
-	case BTF_KIND_FUNC_PROTO: return count * (long)sizeof(struct btf_param);
-	case BTF_KIND_DATASEC: return count * (long)sizeof(struct btf_var_secinfo);
-	default: return -1;
-	}
-}
-
-/* @return NULL at the end, and where a type does not lie wholly before it */
-static const struct btf_type *type_at(const struct view *view, const unsigned char *at)
-{
-	const struct btf_type *type = (const void *)at;
-	size_t left = (size_t)(view->types_end - at);
-	long tail;
-
-	if (left < sizeof(*type))
-		return NULL;
-	tail = tail_size(type);
-	return tail >= 0 && sizeof(*type) + (size_t)tail <= left ? type : NULL;
-}
-
-static const unsigned char *after(const struct btf_type *type)
-{
-	return (const unsigned char *)(type + 1) + tail_size(type);
-}
-
-static const char *name_of(const struct view *view, const struct btf_type *type)
-{
-	return type->name_off < view->strings_len ? view->strings + type->name_off : "";
-}
-
-static const struct btf_type *type_by_id(const struct view *view, uint32_t id)
-{
-	uint32_t at = crier_max(id / MARK_EVERY * MARK_EVERY, 1u); /* the void has no place */
-	const struct btf_type *type;
-
-	if (id == 0 || id >= view->count)
-		return NULL;
-	type = type_at(view, view->types + view->marks[id / MARK_EVERY]);
-	for (; type && at < id; at++)
-		type = type_at(view, after(type));
-	return type;
-}
 
 /* The handler type that a tracepoint's typedef points to; NULL if it is none. */
-static const struct btf_type *trace_proto(const struct view *view, const struct btf_type *type)
+static const struct btf_type *trace_proto(const struct crier_btf_view *view, const struct btf_type *type)
 {
-	const struct btf_type *pointer = type_by_id(view, type->type);
-	const struct btf_type *proto = pointer ? type_by_id(view, pointer->type) : NULL;
+	const struct btf_type *pointer = crier_btf_type(view, type->type);
+	const struct btf_type *proto = pointer ? crier_btf_type(view, pointer->type) : NULL;
 
 	return proto && btf_is_func_proto(proto) ? proto : NULL;
 }
 
 /* Parameters of a handler type, without the leading `void *` of the tracepoint itself. */
-static unsigned trace_arguments(const struct view *view, const struct btf_type *type)
+static unsigned trace_arguments(const struct crier_btf_view *view, const struct btf_type *type)
 {
 	const struct btf_type *proto = trace_proto(view, type);
 
@@ -117,14 +38,14 @@ static unsigned trace_arguments(const struct view *view, const struct btf_type *
 }
 
 /* mark_victim tells a pid until 6.7, and the task since (72ba14deb40a, also in stable kernels). */
-static bool is_victim_pid(const struct view *view, const struct btf_type *type)
+static bool is_victim_pid(const struct crier_btf_view *view, const struct btf_type *type)
 {
 	const struct btf_type *proto = trace_proto(view, type);
 	const struct btf_type *argument;
 
 	if (!proto || btf_vlen(proto) < 2)
 		return false;
-	argument = type_by_id(view, btf_params(proto)[1].type);
+	argument = crier_btf_type(view, btf_params(proto)[1].type);
 	return argument && !btf_is_ptr(argument);
 }
 
@@ -150,9 +71,17 @@ static void learn_begin(struct begins *begins, const char *name)
 	begins->bits[at / 8] |= (uint8_t)(1u << at % 8);
 }
 
+static const char *const readable_names[CRIER_READABLE_COUNT] = {
+	[CRIER_READABLE_task_struct] = "task_struct",
+	[CRIER_READABLE_linux_binprm] = "linux_binprm",
+	[CRIER_READABLE_cgroup] = "cgroup",
+};
+
 static void learn_begins(struct begins *begins)
 {
-	learn_begin(begins, PREEMPT_DISABLE); /* and the others */
+	learn_begin(begins, PREEMPT_DISABLE); /* and the other functions */
+	for (size_t i = 0; i < CRIER_READABLE_COUNT; i++)
+		learn_begin(begins, readable_names[i]);
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
 		for (size_t i = 0; i < crier_hook_lists[event].count; i++)
 			learn_begin(begins, crier_hook_lists[event].hooks[i].target);
@@ -165,6 +94,14 @@ static bool may_be_wanted(const struct begins *begins, const char *name)
 	return begins->bits[at / 8] & (1u << at % 8);
 }
 
+/* The first of a name: types that differ from unit to unit are there more than once. */
+static void match_struct(struct crier_btf_facts *facts, unsigned id, const char *name)
+{
+	for (size_t i = 0; i < CRIER_READABLE_COUNT; i++)
+		if (!facts->readable[i] && strcmp(name, readable_names[i]) == 0)
+			facts->readable[i] = id;
+}
+
 static void match_type(struct crier_btf_facts *facts, unsigned id, const char *name, bool is_function)
 {
 	if (is_function && strcmp(name, PREEMPT_DISABLE) == 0)
@@ -175,6 +112,8 @@ static void match_type(struct crier_btf_facts *facts, unsigned id, const char *n
 		facts->rdonly_cast = id;
 	else if (is_function && strcmp(name, ENTRY_ALLOCATOR) == 0)
 		facts->allocates_entries = true;
+	else if (is_function && strcmp(name, TASK_ITERATOR) == 0)
+		facts->iter_task = id;
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook_list *list = &crier_hook_lists[event];
 
@@ -186,11 +125,11 @@ static void match_type(struct crier_btf_facts *facts, unsigned id, const char *n
 }
 
 /* What the shapes of the tracepoints found say. */
-static void judge_shapes(struct crier_btf_facts *facts, const struct view *view)
+static void judge_shapes(struct crier_btf_facts *facts, const struct crier_btf_view *view)
 {
 	for (size_t i = 0; i < CRIER_PROBE_HOOKS_MAX; i++) {
-		const struct btf_type *exit = type_by_id(view, facts->found[CRIER_PROBE_EXIT][i]);
-		const struct btf_type *victim = type_by_id(view, facts->found[CRIER_PROBE_OOM][i]);
+		const struct btf_type *exit = crier_btf_type(view, facts->found[CRIER_PROBE_EXIT][i]);
+		const struct btf_type *victim = crier_btf_type(view, facts->found[CRIER_PROBE_OOM][i]);
 
 		if (exit && btf_is_typedef(exit) && trace_arguments(view, exit) >= 2)
 			facts->exit_has_group_dead = true;
@@ -199,110 +138,103 @@ static void judge_shapes(struct crier_btf_facts *facts, const struct view *view)
 	}
 }
 
-static int view_open(struct view *view, const void *bytes, size_t len)
+static void look_at(struct crier_btf_facts *facts, const struct begins *begins,
+		    const struct crier_btf_view *view, uint32_t id, const struct btf_type *type)
 {
-	const struct btf_header *header = bytes;
-	uint64_t types, strings;
+	const char *name;
 
-	if (len < sizeof(*header) || header->magic != BTF_MAGIC || header->hdr_len < sizeof(*header))
-		return -EBADMSG;
-	types = (uint64_t)header->hdr_len + header->type_off;
-	strings = (uint64_t)header->hdr_len + header->str_off;
-	if (types % 4 || types + header->type_len > len || strings + header->str_len > len ||
-	    header->str_len == 0)
-		return -EBADMSG;
-	*view = (struct view){.types = (const unsigned char *)bytes + types,
-			      .types_end = (const unsigned char *)bytes + types + header->type_len,
-			      .strings = (const char *)bytes + strings,
-			      .strings_len = header->str_len,
-			      .count = 1};
-	if (view->strings[view->strings_len - 1] != '\0')
-		return -EBADMSG;
-	view->marks =
-		malloc((header->type_len / sizeof(struct btf_type) / MARK_EVERY + 1) * sizeof(*view->marks));
-	return view->marks ? 0 : -ENOMEM;
+	if (!btf_is_typedef(type) && !btf_is_func(type) && !btf_is_struct(type))
+		return;
+	name = crier_btf_text(view, type->name_off);
+	if (btf_is_typedef(type)) {
+		if (strncmp(name, TRACE_PREFIX, sizeof(TRACE_PREFIX) - 1) != 0)
+			return;
+		name += sizeof(TRACE_PREFIX) - 1;
+	}
+	if (!may_be_wanted(begins, name))
+		return;
+	if (btf_is_struct(type))
+		match_struct(facts, id, name);
+	else
+		match_type(facts, id, name, btf_is_func(type));
 }
 
-static int scan(const void *bytes, size_t len, struct crier_btf_facts *facts)
+/* @param cut  NULL: nothing is cut; @param ret_cut  the file with it, -1 if there is none */
+static int scan(const void *bytes, size_t len, struct crier_btf_facts *facts, struct crier_btf_cut *cut,
+		int *ret_cut)
 {
 	struct begins begins = {0};
-	struct view view;
+	struct crier_btf_view view;
 	const struct btf_type *type;
-	const unsigned char *at;
-	int r = view_open(&view, bytes, len);
+	int r = crier_btf_view_open(&view, bytes, len);
 
 	if (r < 0)
 		return r;
 	learn_begins(&begins);
-	view.marks[0] = 0;
-	for (at = view.types; (type = type_at(&view, at)); at = after(type), view.count++) {
-		const char *name;
-
-		if (view.count % MARK_EVERY == 0)
-			view.marks[view.count / MARK_EVERY] = (uint32_t)(at - view.types);
-		if (!btf_is_typedef(type) && !btf_is_func(type))
-			continue;
-		name = name_of(&view, type);
-		if (btf_is_typedef(type)) {
-			if (strncmp(name, TRACE_PREFIX, sizeof(TRACE_PREFIX) - 1) != 0)
-				continue;
-			name += sizeof(TRACE_PREFIX) - 1;
-		}
-		if (may_be_wanted(&begins, name))
-			match_type(facts, view.count, name, btf_is_func(type));
+	for (uint32_t id = view.count; (type = crier_btf_next(&view)); id = view.count) {
+		look_at(facts, &begins, &view, id, type);
+		if (cut)
+			crier_btf_cut_offer(cut, &view, id, type);
 	}
-	r = at == view.types_end ? 0 : -EBADMSG;
+	r = crier_btf_is_whole(&view) ? 0 : -EBADMSG;
 	if (r == 0)
 		judge_shapes(facts, &view);
-	view_done(&view);
+	if (r == 0 && cut)
+		*ret_cut = crier_btf_cut_make(cut, &view);
+	crier_btf_view_done(&view);
 	return r;
 }
 
-/* Kernels before 6.16 refuse to map it. @return the bytes; NULL with errno */
-static void *read_whole(int fd, size_t len)
+static int read_whole(int fd, char *bytes, size_t len)
 {
-	char *bytes = malloc(len);
-	size_t got = 0;
-
-	while (bytes && got < len) {
+	for (size_t got = 0; got < len;) {
 		ssize_t n = read(fd, bytes + got, len - got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			free(bytes);
-			errno = n < 0 ? errno : EBADMSG;
-			return NULL;
-		}
+		if (n <= 0)
+			return n < 0 ? -errno : -EBADMSG;
 		got += (size_t)n;
 	}
-	return bytes;
+	return 0;
 }
 
-static int scan_kernels_own(struct crier_btf_facts *facts)
+/* Kernels before 6.16 refuse to map it: there it is copied, into pages that are made in one call rather than by a fault each. */
+static int map_whole(int fd, size_t len, void **ret_bytes)
+{
+	void *bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	int r = 0;
+
+	if (bytes == MAP_FAILED) {
+		bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+			     -1, 0);
+		if (bytes == MAP_FAILED)
+			return -errno;
+		r = read_whole(fd, bytes, len);
+	}
+	if (r < 0)
+		munmap(bytes, len);
+	else
+		*ret_bytes = bytes;
+	return r;
+}
+
+static int scan_kernels_own(struct crier_btf_facts *facts, struct crier_btf_cut *cut, int *ret_cut)
 {
 	_cleanup_close_ int fd = open(CRIER_KERNEL_BTF, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	void *bytes;
-	size_t len;
+	void *bytes = NULL;
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_size <= 0 || st.st_size > BTF_BYTES_MAX)
 		return -EBADMSG;
-	len = (size_t)st.st_size;
-	bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (bytes != MAP_FAILED) {
-		r = scan(bytes, len, facts);
-		munmap(bytes, len);
+	r = map_whole(fd, (size_t)st.st_size, &bytes);
+	if (r < 0)
 		return r;
-	}
-	bytes = read_whole(fd, len);
-	if (!bytes)
-		return -errno;
-	r = scan(bytes, len, facts);
-	free(bytes);
+	r = scan(bytes, (size_t)st.st_size, facts, cut, ret_cut);
+	munmap(bytes, (size_t)st.st_size);
 	return r;
 }
 
@@ -317,15 +249,30 @@ static int scan_file(const char *path, struct crier_btf_facts *facts)
 	if (!btf)
 		return -errno;
 	bytes = btf__raw_data(btf, &len);
-	r = bytes ? scan(bytes, len, facts) : -ENOMEM;
+	r = bytes ? scan(bytes, len, facts, NULL, NULL) : -ENOMEM;
 	btf__free(btf);
 	return r;
 }
 
-int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct crier_err *err)
+/* Without a cut libbpf reads the whole: slower, nothing else. */
+static int scan_and_cut(struct crier_btf_facts *facts, int *ret_cut)
+{
+	struct crier_btf_cut cut;
+	int r = crier_btf_cut_start(&cut);
+
+	if (r < 0) {
+		*ret_cut = r;
+		return scan_kernels_own(facts, NULL, NULL);
+	}
+	r = scan_kernels_own(facts, &cut, ret_cut);
+	crier_btf_cut_done(&cut);
+	return r;
+}
+
+int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, int *ret_cut, struct crier_err *err)
 {
 	struct crier_btf_facts facts = {.is_kernels_own = !path || access(CRIER_KERNEL_BTF, R_OK) == 0};
-	int r;
+	int cut = -1, r;
 
 	if (!path && access(CRIER_KERNEL_BTF, R_OK) != 0)
 		return crier_err_set(err, -ENOTSUP,
@@ -333,13 +280,23 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, struct c
 				     ": %s; this kernel has no type information (CONFIG_DEBUG_INFO_BTF), "
 				     "give a file made for it with --btf",
 				     strerror(errno));
-	r = path ? scan_file(path, &facts) : scan_kernels_own(&facts);
+	if (path)
+		r = scan_file(path, &facts);
+	else if (ret_cut)
+		r = scan_and_cut(&facts, &cut);
+	else
+		r = scan_kernels_own(&facts, NULL, NULL);
 	if (r < 0)
 		return crier_err_set(err, path ? -EBADMSG : -ENOTSUP,
 				     "%s: not BTF (%s); give a file made for this kernel",
 				     path ? path : CRIER_KERNEL_BTF, strerror(-r));
+	for (size_t i = 0; i < CRIER_READABLE_COUNT; i++)
+		if (!facts.readable[i]) /* never */
+			facts.rdonly_cast = 0;
 	if (path) /* a call takes the running kernel's ids */
 		facts.preempt_disable = facts.preempt_enable = facts.rdonly_cast = 0;
+	if (ret_cut)
+		*ret_cut = cut;
 	*ret_facts = facts;
 	return 0;
 }

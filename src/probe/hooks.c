@@ -101,6 +101,14 @@ const char *crier_probe_event_name(unsigned event)
 	return event < CRIER_PROBE_EVENT_COUNT ? crier_hook_lists[event].event : NULL;
 }
 
+bool crier_hook_runs(const struct crier_hook *hook, const char *program)
+{
+	size_t len = strlen(hook->program);
+
+	return strncmp(hook->program, program, len) == 0 &&
+	       (!program[len] || strcmp(program + len, CRIER_SECOND) == 0);
+}
+
 static bool list_has_kind(const struct crier_hook_list *list, unsigned kind)
 {
 	if (kind == CRIER_HOOK_KIND_USER)

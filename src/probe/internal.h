@@ -30,6 +30,14 @@ struct crier_hook_list {
 extern const struct crier_hook_list crier_hook_lists[CRIER_PROBE_EVENT_COUNT];
 extern const char *const crier_hook_kind_names[CRIER_HOOK_KIND_COUNT];
 
+/* What the second program of a hook is called: the first's name and this. */
+#define CRIER_SECOND "_2"
+/* Tells of the processes that are there at the start. */
+#define CRIER_SEED_PROGRAM "crier_iter_task"
+
+/* Is this one of the hook's programs, the first or the second? (hooks.c) */
+bool crier_hook_runs(const struct crier_hook *hook, const char *program);
+
 /* What the kernel's BTF says about the hooks; one pass over it (btf.c). */
 struct crier_btf_facts {
 	bool is_kernels_own; /* not a file given by the user: typed hooks need the kernel's own */
@@ -44,9 +52,17 @@ struct crier_btf_facts {
 	 * or refuse it): tables need not be filled beforehand.
 	 */
 	bool allocates_entries;
+	unsigned readable[CRIER_READABLE_COUNT]; /* BTF ids of what it makes readable */
+	unsigned iter_task;			 /* BTF id of what an iterator over tasks is typed by */
 };
 
-int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts,
+/*
+ * @param path  a file instead of the kernel's own, or NULL
+ * @param ret_cut  what libbpf needs of the kernel's own, as a memory file that the caller closes; negative: there is none, libbpf has
+ *                 to read the whole. NULL: not wanted
+ * @return 0, -ENOTSUP: the kernel has none; -EBADMSG: the file is none
+ */
+int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, int *ret_cut,
 		   struct crier_err *err) crier_must_check;
 
 struct bpf_object;
@@ -92,9 +108,14 @@ struct crier_ring {
 	uint64_t limit;		       /* producer's position at the start of the turn */
 };
 
-/* Around a load: the heap holds what libbpf needs for it, and keeps none of it (room.c). One thread. */
-void crier_room_make(void);
-void crier_room_give_back(void);
+/*
+ * Around opening and loading objects (typed.c): ids that typed programs need, as far as `facts` are of the running kernel. NULL: libbpf
+ * finds them. One thread.
+ */
+int crier_typed_start(const struct crier_btf_facts *facts) crier_must_check;
+void crier_typed_end(void);
+/* bpf_program__attach of a loaded program; that function no longer knows typed ones. @return NULL with errno */
+struct bpf_link *crier_typed_attach(const struct bpf_program *program);
 
 int crier_ring_open(struct crier_ring *ring, int map_fd, uint32_t size,
 		    struct crier_err *err) crier_must_check;
@@ -109,6 +130,8 @@ struct crier_probe {
 	struct bpf_object *late[CRIER_PROBE_LATE_MAX];
 	size_t late_count;
 	char *btf_path; /* NULL = the kernel's own */
+	bool was_cut;	/* the object was loaded with the following */
+	int btf_cut; /* while the object is loaded: what libbpf reads instead of the kernel's own; negative: nothing */
 	struct crier_btf_facts facts;
 	struct crier_choice choice;
 	struct bpf_program *programs[CRIER_PROBE_EVENT_COUNT]; /* loaded, borrowed from an object above */
@@ -129,9 +152,6 @@ struct crier_probe {
 	struct crier_probe_blame *told;	    /* totals already told by blame, sorted by cgroup id */
 	size_t told_count, told_cap;
 };
-
-/* What the second program of a hook is called: the first's name and this. */
-#define CRIER_SECOND "_2"
 
 /* Load one more object with a single event's programs over the same maps (load.c). */
 int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crier_err *err) crier_must_check;

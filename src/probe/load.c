@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#define SEED_PROGRAM "crier_iter_task"
 /* Each retry switches one program off: no more retries than programs. */
 #define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 4)
 #define NOT_SUPPORTED  524 /* the kernel's own ENOTSUPP */
@@ -90,15 +89,6 @@ static int configure(struct crier_bpf *skel, const struct crier_probe_options *o
 	return r;
 }
 
-/* Is this one of the hook's programs, the first or the second? */
-static bool is_program_of(const struct crier_hook *hook, const char *name)
-{
-	size_t len = strlen(hook->program);
-
-	return strncmp(hook->program, name, len) == 0 &&
-	       (!name[len] || strcmp(name + len, CRIER_SECOND) == 0);
-}
-
 static bool is_second(const char *name)
 {
 	size_t len = strlen(name);
@@ -113,13 +103,13 @@ static void select_programs(struct bpf_object *obj, const struct crier_probe *pr
 	struct bpf_program *prog;
 
 	bpf_object__for_each_program (prog, obj) {
-		bool on = with_seed && strcmp(bpf_program__name(prog), SEED_PROGRAM) == 0;
+		bool on = with_seed && strcmp(bpf_program__name(prog), CRIER_SEED_PROGRAM) == 0;
 
 		for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 			const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
 
 			if (hook && (only_event < 0 || (unsigned)only_event == event) &&
-			    is_program_of(hook, bpf_program__name(prog)) &&
+			    crier_hook_runs(hook, bpf_program__name(prog)) &&
 			    (probe->facts.needs_second || !is_second(bpf_program__name(prog))))
 				on = true;
 		}
@@ -142,6 +132,16 @@ static unsigned call_at(const struct crier_btf_facts *facts, const struct bpf_in
 	}
 }
 
+/* The BTF id to have where `insn` is the mark of a type; 0: it is none. */
+static unsigned type_at(const struct crier_btf_facts *facts, const struct bpf_insn *insn)
+{
+	unsigned which = (unsigned)insn->imm - CRIER_MARK_TYPE;
+
+	if (insn->code != (BPF_ALU64 | BPF_MOV | BPF_K) || insn->dst_reg != BPF_REG_2)
+		return 0;
+	return which < CRIER_READABLE_COUNT ? facts->readable[which] : 0;
+}
+
 int crier_put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts)
 {
 	struct bpf_program *prog;
@@ -156,8 +156,10 @@ int crier_put_calls(struct bpf_object *obj, const struct crier_btf_facts *facts)
 		memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
 		for (size_t i = 0; i < count; i++) {
 			bool is_cast = insns[i].imm == CRIER_MARK_RDONLY_CAST;
-			unsigned id = call_at(facts, &insns[i]);
+			unsigned id = call_at(facts, &insns[i]), type = type_at(facts, &insns[i]);
 
+			if (type)
+				insns[i].imm = (int32_t)type;
 			if (!id)
 				continue;
 			insns[i] = (struct bpf_insn){.code = BPF_JMP | BPF_CALL,
@@ -186,7 +188,7 @@ static bool give_up_preemption(struct crier_probe *probe)
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(events); i++) {
 		const struct crier_hook *hook = crier_choice_hook(&probe->choice, events[i]);
 
-		if (hook && is_program_of(hook, crier_words.program)) {
+		if (hook && crier_hook_runs(hook, crier_words.program)) {
 			crier_debug("hook %s: load refused with preemption off: %s", hook->name,
 				    crier_words.cause);
 			probe->facts.preempt_disable = 0;
@@ -223,7 +225,7 @@ static bool refuse_program(struct crier_probe *probe, int code)
 {
 	const char *cause = crier_words.cause;
 
-	if (probe->has_seed && strcmp(crier_words.program, SEED_PROGRAM) == 0) {
+	if (probe->has_seed && strcmp(crier_words.program, CRIER_SEED_PROGRAM) == 0) {
 		probe->has_seed = false;
 		snprintf(probe->seed_reason, sizeof(probe->seed_reason), "load refused: %s", strerror(-code));
 		return true;
@@ -231,7 +233,7 @@ static bool refuse_program(struct crier_probe *probe, int code)
 	for (unsigned event = 0; event < CRIER_PROBE_EVENT_COUNT; event++) {
 		const struct crier_hook *hook = crier_choice_hook(&probe->choice, event);
 
-		if (!hook || !is_program_of(hook, crier_words.program))
+		if (!hook || !crier_hook_runs(hook, crier_words.program))
 			continue;
 		crier_debug("hook %s: load refused: %s %s", hook->name, strerror(-code), cause);
 		crier_choice_refuse(&probe->choice, event, "load refused: %s%s%.100s", strerror(-code),
@@ -254,13 +256,29 @@ static int load_error(int code, struct crier_err *err)
 		strerror(-code), *crier_words.program ? " at " : "", crier_words.program);
 }
 
+/* To be blamed before a program is: the cut of the kernel's BTF, or that it could not be read. @return false: there is none */
+static bool give_up_cut(struct crier_probe *probe, int code)
+{
+	if (probe->btf_cut < 0)
+		return false;
+	crier_debug("bpf: load refused with the part of BTF that crier cut out: %s%s%s", strerror(-code),
+		    *crier_words.program ? " at " : "", crier_words.program);
+	close(take_fd(probe->btf_cut));
+	return true;
+}
+
 static int load(struct crier_probe *probe, const struct crier_probe_options *options, struct crier_err *err)
 {
 	int r = -ELOOP;
 
 	for (int i = 0; i < LOAD_TRIES_MAX; i++) {
 		struct bpf_object_open_opts opts = {.sz = sizeof(opts), .btf_custom_path = probe->btf_path};
+		char path[64];
 
+		if (probe->btf_cut >= 0) {
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", probe->btf_cut);
+			opts.btf_custom_path = path;
+		}
 		crier_words_start();
 		probe->skel = crier_bpf__open_opts(&opts);
 		if (!probe->skel)
@@ -273,11 +291,14 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 		r = crier_put_calls(probe->skel->obj, &probe->facts);
 		if (r == 0)
 			r = crier_bpf__load(probe->skel);
+		probe->was_cut = probe->btf_cut >= 0;
 		if (r == 0)
 			return 0;
 		crier_bpf__destroy(probe->skel);
 		probe->skel = NULL;
-		if (!*crier_words.program || (!give_up_calls(probe, r) && !refuse_program(probe, r)))
+		if (*crier_words.program && give_up_calls(probe, r))
+			continue;
+		if (!give_up_cut(probe, r) && (!*crier_words.program || !refuse_program(probe, r)))
 			break;
 	}
 	return load_error(r, err);
@@ -330,7 +351,7 @@ static int look(struct crier_probe *probe, const struct crier_probe_options *opt
 				     "bpf: the number of possible CPUs is not to be had: %s",
 				     strerror(-probe->cpu_count));
 	crier_words_start();
-	r = crier_btf_read(probe->btf_path, &probe->facts, err);
+	r = crier_btf_read(probe->btf_path, &probe->facts, &probe->btf_cut, err);
 	if (r < 0)
 		return r;
 	probe->has_seed = probe->facts.is_kernels_own; /* an iterator is typed: the whole load would fail */
@@ -358,6 +379,22 @@ static int open_rings(struct crier_probe *probe, const struct crier_probe_option
 	return r;
 }
 
+/* load() with what typed programs need meanwhile; the cut has served then, whatever came of it. */
+static int load_typed(struct crier_probe *probe, const struct crier_probe_options *options,
+		      struct crier_err *err)
+{
+	int r = crier_typed_start(probe->btf_path ? NULL : &probe->facts);
+
+	if (r < 0)
+		r = crier_err_set(err, r, "bpf: libbpf takes no handlers of sections: %s", strerror(-r));
+	else
+		r = load(probe, options, err);
+	crier_typed_end();
+	if (probe->btf_cut >= 0)
+		close(take_fd(probe->btf_cut));
+	return r == 0 && !probe->skel ? -EINVAL : r; /* the former is never; clang-tidy cannot know */
+}
+
 int crier_probe_open(const struct crier_probe_options *options, struct crier_probe **ret_probe,
 		     struct crier_err *err)
 {
@@ -372,12 +409,10 @@ int crier_probe_open(const struct crier_probe_options *options, struct crier_pro
 	probe = calloc(1, sizeof(*probe));
 	if (!probe)
 		return crier_err_set(err, -ENOMEM, "bpf: out of memory");
+	probe->btf_cut = -1;
 	r = look(probe, options, err);
-	if (r == 0) {
-		crier_room_make();
-		r = load(probe, options, err);
-		crier_room_give_back();
-	}
+	if (r == 0)
+		r = load_typed(probe, options, err);
 	if (r == 0) {
 		find_programs(probe, probe->skel->obj, -1);
 		r = map_slots(probe, &options->control, err);
@@ -410,7 +445,7 @@ static int share_maps(struct crier_probe *probe, struct bpf_object *obj)
 	return 0;
 }
 
-int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crier_err *err)
+static int load_late(struct crier_probe *probe, unsigned event, struct crier_err *err)
 {
 	struct bpf_object_open_opts opts = {
 		.sz = sizeof(opts), .btf_custom_path = probe->btf_path, .object_name = "crier_bpf"};
@@ -419,8 +454,6 @@ int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crie
 	const void *elf = crier_bpf__elf_bytes(&size);
 	int r;
 
-	if (probe->late_count == CRIER_ARRAY_SIZE(probe->late))
-		return crier_err_set(err, -ENOSPC, "bpf: too many hooks had to be replaced");
 	crier_words_start();
 	obj = bpf_object__open_mem(elf, size, &opts);
 	if (!obj)
@@ -439,4 +472,17 @@ int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crie
 	probe->late[probe->late_count++] = obj;
 	find_programs(probe, obj, (int)event);
 	return 0;
+}
+
+int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crier_err *err)
+{
+	int r;
+
+	if (probe->late_count == CRIER_ARRAY_SIZE(probe->late))
+		return crier_err_set(err, -ENOSPC, "bpf: too many hooks had to be replaced");
+	r = crier_typed_start(probe->btf_path ? NULL : &probe->facts);
+	if (r == 0)
+		r = load_late(probe, event, err);
+	crier_typed_end();
+	return r;
 }

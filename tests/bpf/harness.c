@@ -158,9 +158,9 @@ static int grow_and_shrink(void)
 
 int main(int argc, char **argv)
 {
-	static const struct test_case *const suites[] = {open_tests,   process_tests,	 second_tests,
-							 signal_tests, cgroup_tests,	 oom_tests,
-							 loss_tests,   old_kernel_tests, keys_tests};
+	static const struct test_case *const suites[] = {
+		open_tests,   load_tests, process_tests, second_tests,	   signal_tests,
+		cgroup_tests, oom_tests,  loss_tests,	 old_kernel_tests, keys_tests};
 	int failed = 0;
 
 	if (argc == 2 && strcmp(argv[1], SELF_GROW_AND_SHRINK) == 0)

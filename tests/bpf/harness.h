@@ -24,7 +24,7 @@ struct test_case {
 };
 
 extern const struct test_case process_tests[], second_tests[], signal_tests[], cgroup_tests[], oom_tests[],
-	loss_tests[], open_tests[], old_kernel_tests[], keys_tests[];
+	loss_tests[], open_tests[], load_tests[], old_kernel_tests[], keys_tests[];
 
 /* End the running test. */
 void test_fail(const char *file, int line, const char *format, ...)

@@ -91,7 +91,7 @@ static void check_live_count(const char *program_name)
 		bpf_program__set_autoload(program, strcmp(bpf_program__name(program), program_name) == 0);
 	CHECK(crier_bpf__load(skel) == 0, "load");
 	fill_slots(skel, (uint32_t)cpus);
-	link = bpf_program__attach(bpf_object__find_program_by_name(skel->obj, program_name));
+	link = crier_typed_attach(bpf_object__find_program_by_name(skel->obj, program_name));
 	CHECK(link, "attach");
 	box = box_make(NULL, "live");
 	exits.cgroup_id = box->unified_id;

@@ -5,6 +5,7 @@
  */
 #include "../../src/probe/internal.h"
 
+#include "../bpf/relocated.h"
 #include "crier/base/cleanup.h"
 
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 
 #define LOG_MAX 400000
 
+static char cut_path[64];   /* what crier cuts out of the kernel's BTF */
 static char words[LOG_MAX]; /* libbpf's, the verifier's log in it */
 static size_t words_len;
 
@@ -29,6 +31,7 @@ static int keep_words(enum libbpf_print_level level, const char *format, va_list
 
 struct counts {
 	unsigned insns, verified; /* after the verifier's rewriting; walked by it (0: told since 5.16) */
+	uint64_t relocated;	  /* what it was given, in the last variant */
 };
 
 /* The hook that a program serves; NULL for the iterator. */
@@ -56,9 +59,12 @@ static bool is_second(const char *name)
 	return strstr(name, CRIER_SECOND) != NULL;
 }
 
-static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts *facts, struct counts *ret)
+/* @param btf  a file instead of the kernel's whole BTF, or NULL */
+static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts *facts, const char *btf,
+		      struct counts *ret)
 {
-	struct crier_bpf *skel = crier_bpf__open();
+	struct bpf_object_open_opts opts = {.sz = sizeof(opts), .btf_custom_path = btf};
+	struct crier_bpf *skel = crier_bpf__open_opts(&opts);
 	struct bpf_prog_info info = {0};
 	struct bpf_program *program;
 	__u32 len = sizeof(info);
@@ -82,6 +88,7 @@ static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts
 		r = crier_bpf__load(skel);
 	if (r == 0 && ret) {
 		program = bpf_object__find_program_by_name(skel->obj, name);
+		ret->relocated = relocated_hash(program);
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &len) == 0) {
 			ret->insns = crier_max(ret->insns, info.xlated_prog_len / 8);
 			ret->verified = crier_max(ret->verified, info.verified_insns);
@@ -94,12 +101,12 @@ static int load_alone(const char *name, bool is_v2, const struct crier_btf_facts
 /* With the calls that this kernel has; as crier gives up those for preemption, so may this. */
 static int load_with_calls(const char *name, bool is_v2, struct crier_btf_facts *facts, struct counts *ret)
 {
-	int r = load_alone(name, is_v2, facts, ret);
+	int r = load_alone(name, is_v2, facts, NULL, ret);
 
 	if (r == 0 || !facts->preempt_disable)
 		return r;
 	facts->preempt_disable = 0;
-	return load_alone(name, is_v2, facts, ret);
+	return load_alone(name, is_v2, facts, NULL, ret);
 }
 
 /* As crier does where the kernel takes no calls, and second programs neither. What depends on the hierarchy is seen with them. */
@@ -108,7 +115,22 @@ static int load_without_calls(const char *name, const struct crier_btf_facts *fa
 	struct crier_btf_facts none = *facts;
 
 	none.preempt_disable = none.rdonly_cast = 0;
-	return load_alone(name, true, &none, NULL);
+	return load_alone(name, true, &none, NULL, NULL);
+}
+
+/* As crier starts: by the cut, which must lead to the same instructions. */
+static int load_by_cut(const char *name, bool is_v2, const struct crier_btf_facts *facts,
+		       const struct counts *whole)
+{
+	struct counts cut = {0};
+	int r = load_alone(name, is_v2, facts, cut_path, &cut);
+
+	if (r == 0 && cut.relocated != whole->relocated) {
+		snprintf(words, sizeof(words), "the part of BTF that is cut out relocates it otherwise");
+		words_len = strlen(words);
+		return -EBADMSG;
+	}
+	return r;
 }
 
 /* @return false: refused though the kernel has what it hooks */
@@ -128,6 +150,8 @@ static bool verify(const char *name, struct crier_btf_facts *facts, struct count
 	for (size_t i = 0; i < CRIER_ARRAY_SIZE(variants); i++) {
 		int r = load_with_calls(name, variants[i].is_v2, facts, ret);
 
+		if (r == 0)
+			r = load_by_cut(name, variants[i].is_v2, facts, ret);
 		if (r == 0 && variants[i].is_v2 && facts->rdonly_cast && !is_second(name))
 			r = load_without_calls(name, facts);
 		if (r == 0)
@@ -149,13 +173,15 @@ int main(void)
 	bool first = true;
 	char data[8192];
 	size_t used = 0;
+	int cut = -1;
 
 	libbpf_set_print(keep_words);
 	skel = crier_bpf__open();
-	if (!skel || crier_btf_read(NULL, &facts, &err) < 0) {
-		printf("@@fail verify: %s\n", err.message);
+	if (!skel || crier_btf_read(NULL, &facts, &cut, &err) < 0 || cut < 0) {
+		printf("@@fail verify: %s\n", cut < 0 ? strerror(-cut) : err.message);
 		return 1;
 	}
+	snprintf(cut_path, sizeof(cut_path), "/proc/self/fd/%d", cut);
 	bpf_object__for_each_program (program, skel->obj) {
 		const char *name = bpf_program__name(program);
 		struct counts counts = {0};
