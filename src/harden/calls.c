@@ -64,6 +64,8 @@ static const uint16_t allowed[] = {
 	SYS_sigaltstack,
 	SYS_sched_yield,
 	SYS_sched_getaffinity,
+	SYS_sched_getparam, /* these two: of contended mutexes in a library of gRPC's */
+	SYS_sched_getscheduler,
 	SYS_set_robust_list,
 	SYS_set_tid_address,
 	SYS_gettid,

@@ -42,6 +42,15 @@ static int try_fork(void)
 	return verdict(child);
 }
 
+/* A contended mutex of gRPC's library asks for it, and writes to stderr where it is refused. */
+static int try_priority(void)
+{
+	struct sched_param param;
+	int policy;
+
+	return pthread_getschedparam(pthread_self(), &policy, &param);
+}
+
 static int try_inet(void)
 {
 	return verdict(socket(AF_INET, SOCK_STREAM, 0));
@@ -209,6 +218,7 @@ static void only_what_is_needed_is_left(void **state)
 		{"make a file elsewhere", try_make_elsewhere, EACCES, true},
 		{"read elsewhere", try_read_elsewhere, 0, false},
 		{"start a thread", try_thread, 0, false},
+		{"ask for the own priority", try_priority, 0, false},
 		{"hold a capability", try_capabilities, 0, false},
 	};
 
