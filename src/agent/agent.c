@@ -168,8 +168,9 @@ static bool turn(struct crier_agent *agent, bool *ret_more)
 
 	if (now_ns - agent->counters_ns >= COUNTERS_NS) {
 		crier_agent_counters(agent);
-		crier_agent_give_back(agent, now_ns);
+		crier_sink_trim(agent->sink);
 	}
+	crier_agent_give_back(agent, now_ns);
 	if (now_ns >= crier_pipeline_deadline(agent->pipeline))
 		crier_agent_feed(agent, CRIER_INPUT_TICK, NULL, 0);
 	keep_state(agent, now_ns);
@@ -387,6 +388,8 @@ static void loop(struct crier_agent *agent)
 		bool draining = turn(agent, &more);
 		uint64_t due_ns = more ? 0 : next_due(agent, draining);
 
+		if (due_ns && due_ns < agent->turn_ns) /* the turn left it behind: a mistake, but no busy loop */
+			due_ns = agent->turn_ns + MS_NS;
 		if (due_ns)
 			set_timer(agent, due_ns);
 		wait_events(agent, due_ns ? -1 : 0);

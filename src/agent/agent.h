@@ -104,7 +104,7 @@ void crier_agent_limit_memory(void);
  * what is used again comes back from the page cache. 0.1 ms, and some faults after it.
  */
 void crier_agent_drop_program(void);
-/** After a burst: sink and heap give back what nobody uses. Now and then, from the loop. */
+/** After a burst the heap gives back what nobody uses. Each turn of the loop; it does something every ten seconds at most. */
 void crier_agent_give_back(struct crier_agent *agent, uint64_t now_ns);
 /** When to turn for that even if nothing happens: once, for what the start needed; UINT64_MAX afterwards. */
 uint64_t crier_agent_give_back_due(const struct crier_agent *agent);

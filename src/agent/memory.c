@@ -98,7 +98,6 @@ void crier_agent_give_back(struct crier_agent *agent, uint64_t now_ns)
 	bool is_first = !agent->has_settled; /* the runtime's first lists are worked off by now */
 	bool is_burst;
 
-	crier_sink_trim(agent->sink);
 	if (now_ns - agent->trimmed_ns < TRIM_EVERY_NS)
 		return;
 	agent->trimmed_ns = now_ns;
