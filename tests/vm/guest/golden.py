@@ -23,7 +23,7 @@ LEFT_OUT = re.compile(
     r"(?:schema|instance|seq|event_id|ts|boottime_ns)\Z|k8s\.(?:node|cluster)\.|correlation\.(?:node_name|container_id|pod_uid)"
     # which comes by the CPU, the hook and the chance of two rings
     r"|probe\.|data\.timeline|process\.tid\Z|attribution\.wait_us|correlation\.caused_by\.\d+\.(?:delta_ms|event_id)"
-    # told when a sample happened to be taken; a life shorter than a tick has no CPU time, a child that only slept no memory
+    # told when a sample happened to be taken, or as memory stalled there; a life shorter than a tick has no CPU time, a child that only slept no memory
     r"|container\.init_pid|data\.(?:stall_ms|cpu_us|level|peak_rss_bytes)\Z"
 )
 VOLATILE = re.compile(r"\d+\Z|[0-9a-f]{8}-i?\d+\Z|[0-9a-f]{8}:\d+:\d+\Z|\d{4}-\d\d-\d\dT")
@@ -36,7 +36,7 @@ def _value(path: str, value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value if EXACT.search(path) else "#"
     if path == "summary":
-        return re.sub(r"\d+(?:\.\d+)?(?: (?:[KMG]iB|m?s)\b)?", "#", value).replace(", stalled #", "")
+        return re.sub(r"\d+(?:\.\d+)?(?: (?:[KMG]iB|m?s)\b)?", "#", value).replace(", stalled #", "").replace(", critical", "")
     return "@" if isinstance(value, str) and VOLATILE.match(value) else value
 
 
