@@ -19,7 +19,8 @@ struct crier_sink_options {
 	const char *target;  /* "-" stdout; "unix:PATH" a stream socket; else a file to append to */
 	size_t buffer_bytes; /* 4 MiB */
 	size_t write_bytes;  /* batch: 64 KiB */
-	uint32_t linger_ms;  /* longest wait for a fuller batch; critical lines do not wait; 50 */
+	uint32_t
+		linger_ms; /* after a batch: longest wait for the next to fill; critical lines do not wait; 50 */
 };
 
 /**

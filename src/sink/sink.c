@@ -61,7 +61,8 @@ struct crier_sink {
 	pthread_cond_t done; /* for close */
 	uint64_t head, tail; /* filled up to; written up to */
 	uint64_t urgent_end; /* lines below this do not linger */
-	uint64_t oldest_ns;  /* when the oldest waiting line may have come */
+	uint64_t batch_ns;   /* when the last batch was begun: the next lingers until so long after it */
+	bool idle;	     /* the writer sleeps until it is told, not until a batch is due */
 	uint64_t write_ns;   /* start of the attempt that is under way, 0 = none */
 	uint64_t rings_ns;   /* what timer_fd was set to last */
 	enum crier_sink_state state;
@@ -104,22 +105,27 @@ static void set_state(struct crier_sink *sink, enum crier_sink_state state, int 
 
 /* ---- the writer thread ---- */
 
-/* Lock held. @return true: a batch is due; false: nothing will come any more */
+/*
+ * Lines that come after a quiet time leave at once; after a batch the next one fills for as long as lines linger. Lock held.
+ * @return true: a batch is due; false: nothing will come any more
+ */
 static bool wait_for_batch(struct crier_sink *sink)
 {
 	while (!sink->aborting && sink->state != CRIER_SINK_CLOSED) {
-		uint64_t used = sink->head - sink->tail, due = sink->oldest_ns + sink->linger_ns;
+		uint64_t used = sink->head - sink->tail, due = sink->batch_ns + sink->linger_ns;
+		bool is_due = now_ns() >= due;
 
 		if (used == 0 && sink->closing)
 			return false;
-		if (used == 0) {
-			pthread_cond_wait(&sink->work, &sink->lock);
-			continue;
-		}
-		if (used >= sink->write_bytes || sink->closing || sink->tail < sink->urgent_end ||
-		    now_ns() >= due)
+		if (used > 0 &&
+		    (is_due || used >= sink->write_bytes || sink->closing || sink->tail < sink->urgent_end))
 			return true;
-		(void)wait_until(&sink->work, &sink->lock, due);
+		sink->idle = is_due;
+		if (is_due)
+			pthread_cond_wait(&sink->work, &sink->lock);
+		else
+			(void)wait_until(&sink->work, &sink->lock, due);
+		sink->idle = false;
 	}
 	return false;
 }
@@ -283,7 +289,7 @@ static void *writer_main(void *arg)
 	while (wait_for_batch(sink)) {
 		uint64_t from = sink->tail, to = batch_end(sink);
 
-		sink->oldest_ns = now_ns(); /* of what stays behind */
+		sink->batch_ns = now_ns();
 		pthread_mutex_unlock(&sink->lock);
 		to = write_batch(sink, from, to);
 		pthread_mutex_lock(&sink->lock);
@@ -412,12 +418,10 @@ void crier_sink_flush(struct crier_sink *sink)
 	pthread_mutex_lock(&sink->lock);
 	used = sink->head - sink->tail;
 	sink->head = sink->staged;
-	if (used == 0)
-		sink->oldest_ns = now_ns();
 	if (urgent)
 		sink->urgent_end = sink->head;
-	/* The writer sleeps for the first line, for an urgent one, for a full batch; its own timer does the rest. */
-	if (used == 0 || urgent || (used < sink->write_bytes && used + len >= sink->write_bytes))
+	/* Else it wakes by itself when the batch is due. */
+	if (sink->idle || urgent || (used < sink->write_bytes && used + len >= sink->write_bytes))
 		pthread_cond_signal(&sink->work);
 	pthread_mutex_unlock(&sink->lock);
 }
@@ -458,7 +462,7 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
 	sink->staged += len;
 	sink->staged_urgent |= urgent;
 	sink->touched_end = crier_max(sink->touched_end, crier_min(offset + len, sink->size));
-	if (urgent || sink->staged - sink->published >= sink->write_bytes)
+	if (sink->idle || urgent || sink->staged - sink->published >= sink->write_bytes)
 		crier_sink_flush(sink);
 	return 0;
 }

@@ -63,17 +63,28 @@ static void test_linger_and_urgent(void **state)
 	sink = open_sink("-", 65536, 400);
 	start = now_ms();
 	assert_int_equal(crier_sink_put(sink, "a\n", 2, false), 0);
-	assert_int_equal(poll(&there, 1, 200), 0); /* lingers */
+	assert_int_equal(poll(&there, 1, 2000), 1); /* after a quiet time: at once */
+	assert_true(now_ms() - start < 300);
+	assert_int_equal(read(fds[0], buf, sizeof(buf)), 2);
+	assert_int_equal(crier_sink_put(sink, "b\n", 2, false), 0);
+	assert_int_equal(poll(&there, 1, 100), 0); /* after a batch: lingers */
+	assert_int_equal(crier_sink_put(sink, "c\n", 2, false), 0);
 	assert_int_equal(poll(&there, 1, 2000), 1);
 	assert_true(now_ms() - start >= 390);
-	assert_int_equal(read(fds[0], buf, sizeof(buf)), 2);
+	assert_int_equal(read(fds[0], buf, sizeof(buf)), 4);
+	assert_memory_equal(buf, "b\nc\n", 4);
 	start = now_ms();
-	assert_int_equal(crier_sink_put(sink, "b\n", 2, false), 0);
-	assert_int_equal(crier_sink_put(sink, "c\n", 2, true), 0); /* takes the one before it along */
+	assert_int_equal(crier_sink_put(sink, "d\n", 2, false), 0);
+	assert_int_equal(crier_sink_put(sink, "e\n", 2, true), 0); /* takes the one before it along */
 	assert_int_equal(poll(&there, 1, 2000), 1);
 	assert_true(now_ms() - start < 300);
 	assert_int_equal(read(fds[0], buf, sizeof(buf)), 4);
-	assert_memory_equal(buf, "b\nc\n", 4);
+	assert_memory_equal(buf, "d\ne\n", 4);
+	usleep(450 * 1000); /* the writer has gone to sleep again, and is woken by the next line */
+	start = now_ms();
+	assert_int_equal(crier_sink_put(sink, "f\n", 2, false), 0);
+	assert_int_equal(poll(&there, 1, 2000), 1);
+	assert_true(now_ms() - start < 300);
 	crier_sink_free(sink);
 	restore_stdout();
 	close(fds[0]);
