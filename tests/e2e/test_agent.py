@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 from env import Env, belongs, check_sums, only, same
 from harness.crier import Crier, node_flags, run
@@ -90,6 +91,24 @@ def test_minimal_profile(env: Env) -> None:
     agent.wait_event("container.exited", container=container)
     kinds = {line.type for line in agent.poll() if not line.type.startswith("agent.")}
     assert kinds == {"container.oom", "container.exited"}, f"{kinds}"
+    env.finish(agent)
+
+
+def reads_of(pid: int) -> int:
+    counters = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines())
+    return int(counters["syscr"])
+
+
+def test_no_busy_loop(env: Env) -> None:
+    """While events trickle in the loop sleeps between its turns, also when something is due that it does not do at once."""
+    agent = env.agent(profile="full")
+    container = env.pod("trickle").start("app", "run")
+    before, began = reads_of(agent.process.pid), time.monotonic()
+    while time.monotonic() - began < 13:  # ten seconds after the start it gives back what that needed
+        container.exec("/trigger", "exit", "0")
+    reads = reads_of(agent.process.pid) - before
+    # 50 turns a second at most, each reads its timer (399 seen); a loop that did not sleep for a quarter of a second made 4,679
+    assert reads < 2_000, f"{reads} reads in 13 s"
     env.finish(agent)
 
 
