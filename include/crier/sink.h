@@ -36,8 +36,8 @@ int crier_sink_new(const struct crier_sink_options *options, struct crier_sink *
 int crier_sink_put(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;
 
 /**
- * The same without a lock or a call for each line: the writer learns of it with the next crier_sink_flush, at once when the
- * line is urgent or a batch is full.
+ * The same without a lock or a call for each line: the writer learns of it with the next crier_sink_flush, which is called
+ * at once when the line is urgent or a batch is full.
  */
 int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool urgent) crier_must_check;
 /**

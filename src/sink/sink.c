@@ -2,7 +2,7 @@
 /*
  * The ring between the main loop and the writer thread. One mutex guards positions and state; bytes between tail and head
  * belong to the writer, which writes them in place without the lock, those behind head to the main loop: it stages lines
- * there, also without the lock, and publishes a turn's worth at once. Positions only rise; a byte's place is its distance from
+ * there, also without the lock, and publishes a turn's worth together. Positions only rise; a byte's place is its distance from
  * `base` modulo the ring's size. When everything is written the ring begins anew at its first page, so that a
  * reader who keeps up costs the same few warm pages again and again, however large the ring may become.
  */
@@ -423,6 +423,7 @@ void crier_sink_flush(struct crier_sink *sink)
 	/* Else it wakes by itself when the batch is due. */
 	if (sink->idle || urgent || (used < sink->write_bytes && used + len >= sink->write_bytes))
 		pthread_cond_signal(&sink->work);
+	sink->idle = false; /* told once, though it may take a while to get a CPU */
 	pthread_mutex_unlock(&sink->lock);
 }
 
@@ -462,7 +463,7 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
 	sink->staged += len;
 	sink->staged_urgent |= urgent;
 	sink->touched_end = crier_max(sink->touched_end, crier_min(offset + len, sink->size));
-	if (sink->idle || urgent || sink->staged - sink->published >= sink->write_bytes)
+	if (urgent || sink->staged - sink->published >= sink->write_bytes)
 		crier_sink_flush(sink);
 	return 0;
 }
