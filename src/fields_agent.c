@@ -186,7 +186,7 @@ const struct crier_field crier_stats_fields[] = {
 	STAT(kernel_recursion_missed, "kernel_recursion_missed",
 	     "Runs the kernel refused to a program because it was running."),
 	STAT(kernel_class_map_full, "kernel_class_map_full",
-	     "Cgroups the kernel's class map had no place for: their events pass, whatever they are."),
+	     "Cgroups the kernel's class map had no place or no memory for: their events pass, whatever they are."),
 	FIELDS_END,
 };
 

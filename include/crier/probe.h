@@ -155,7 +155,10 @@ const struct crier_wire_control *crier_probe_control(const struct crier_probe *p
 /** Turn the knobs, all but `armed`, which it clears: whoever calls is awake. In force from the next event on. */
 void crier_probe_set_control(struct crier_probe *probe, const struct crier_wire_control *control);
 
-/** Class filter. @return 0, -E2BIG when the map is full (the cgroup stays undetermined and passes). */
+/**
+ * Class filter. Half a millisecond at most, when the kernel has no memory at hand.
+ * @return 0; -E2BIG: the map is full; -ENOMEM: the kernel is short of memory. The cgroup is undetermined then and passes.
+ */
 int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,
 			 enum crier_wire_cgroup_class cgroup_class);
 int crier_probe_forget(struct crier_probe *probe, uint64_t cgroup_id);

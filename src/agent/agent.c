@@ -388,8 +388,11 @@ static void loop(struct crier_agent *agent)
 		bool draining = turn(agent, &more);
 		uint64_t due_ns = more ? 0 : next_due(agent, draining);
 
-		if (due_ns && due_ns < agent->turn_ns) /* the turn left it behind: a mistake, but no busy loop */
+		if (due_ns && due_ns < agent->turn_ns) { /* a mistake, but no busy loop */
+			crier_debug("loop: what was due %llu us ago was not done",
+				    (unsigned long long)(agent->turn_ns - due_ns) / 1000);
 			due_ns = agent->turn_ns + MS_NS;
+		}
 		if (due_ns)
 			set_timer(agent, due_ns);
 		wait_events(agent, due_ns ? -1 : 0);

@@ -120,7 +120,7 @@ static void match_type(struct crier_btf_facts *facts, unsigned id, const char *n
 		for (size_t i = 0; i < list->count; i++)
 			if (is_function_kind(list->hooks[i].kind) == is_function &&
 			    strcmp(list->hooks[i].target, name) == 0)
-				facts->found[event][i] = id;
+				facts->found[event][i] = facts->found[event][i] ? facts->found[event][i] : id;
 	}
 }
 
@@ -280,12 +280,11 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, int *ret
 				     ": %s; this kernel has no type information (CONFIG_DEBUG_INFO_BTF), "
 				     "give a file made for it with --btf",
 				     strerror(errno));
-	if (path)
-		r = scan_file(path, &facts);
-	else if (ret_cut)
-		r = scan_and_cut(&facts, &cut);
-	else
-		r = scan_kernels_own(&facts, NULL, NULL);
+	r = path ? scan_file(path, &facts) : 0;
+	if (r == 0 && facts.is_kernels_own && path) /* the file serves libbpf; ids are the running kernel's */
+		facts = (struct crier_btf_facts){.is_kernels_own = true};
+	if (r == 0 && facts.is_kernels_own)
+		r = ret_cut && !path ? scan_and_cut(&facts, &cut) : scan_kernels_own(&facts, NULL, NULL);
 	if (r < 0)
 		return crier_err_set(err, path ? -EBADMSG : -ENOTSUP,
 				     "%s: not BTF (%s); give a file made for this kernel",
@@ -293,8 +292,10 @@ int crier_btf_read(const char *path, struct crier_btf_facts *ret_facts, int *ret
 	for (size_t i = 0; i < CRIER_READABLE_COUNT; i++)
 		if (!facts.readable[i]) /* never */
 			facts.rdonly_cast = 0;
-	if (path) /* a call takes the running kernel's ids */
+	if (!facts.is_kernels_own) { /* a call takes the running kernel's ids */
 		facts.preempt_disable = facts.preempt_enable = facts.rdonly_cast = 0;
+		facts.allocates_entries = false;
+	}
 	if (ret_cut)
 		*ret_cut = cut;
 	*ret_facts = facts;

@@ -20,7 +20,11 @@
 #define TYPES_MAX 32768u
 #define BYTES_MAX (2u * 1024 * 1024)
 
-/* What begins a flavour of a name: task_struct___before_6_0 is meant for task_struct. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
+/* What begins a flavour of a name: task_struct___before_6_0 is meant for task_struct. No name has two. */
 #define FLAVOUR "___"
 
 static struct crier_slice essence(const char *name)
@@ -103,6 +107,10 @@ int crier_btf_cut_start(struct crier_btf_cut *cut)
 		return r;
 	while (crier_btf_next(&own))
 		;
+	if (!crier_btf_is_whole(&own)) { /* a compiler newer than this program: names would be missing */
+		crier_btf_view_done(&own);
+		return -EBADMSG;
+	}
 	cut->names = calloc(own.count, sizeof(*cut->names));
 	for (uint32_t id = 1; cut->names && id < own.count; id++) {
 		type = crier_btf_type(&own, id);
@@ -286,16 +294,26 @@ static int write_all(int fd, const void *bytes, size_t len)
 	return 0;
 }
 
+/* Never to be executed: kernels from 6.3 on want that said, and may insist; older ones do not know the word. */
+static int memory_file(void)
+{
+	int fd = memfd_create("crier-btf", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("crier-btf", MFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int save(const struct maker *maker)
 {
 	struct btf_header header = {.magic = BTF_MAGIC,
 				    .version = BTF_VERSION,
-				    .hdr_len = sizeof(header),
+				    .hdr_len = CRIER_BTF_HEADER_BYTES,
 				    .type_len = (uint32_t)maker->types.len,
 				    .str_off = (uint32_t)maker->types.len,
 				    .str_len = (uint32_t)maker->strings.len};
-	_cleanup_close_ int fd = memfd_create("crier-btf", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : write_all(fd, &header, sizeof(header));
+	_cleanup_close_ int fd = memory_file();
+	int r = fd < 0 ? fd : write_all(fd, &header, CRIER_BTF_HEADER_BYTES);
 
 	if (r == 0)
 		r = write_all(fd, maker->types.data, maker->types.len);

@@ -59,7 +59,8 @@ int crier_btf_view_open(struct crier_btf_view *view, const void *bytes, size_t l
 	const struct btf_header *header = bytes;
 	uint64_t types, strings;
 
-	if (len < sizeof(*header) || header->magic != BTF_MAGIC || header->hdr_len < sizeof(*header))
+	if (len < CRIER_BTF_HEADER_BYTES || header->magic != BTF_MAGIC ||
+	    header->hdr_len < CRIER_BTF_HEADER_BYTES)
 		return -EBADMSG;
 	types = (uint64_t)header->hdr_len + header->type_off;
 	strings = (uint64_t)header->hdr_len + header->str_off;

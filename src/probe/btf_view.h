@@ -13,6 +13,9 @@
 
 #include "crier/base/cleanup.h"
 
+/* The header's fields that all BTF has; newer kernels' headers declare more. */
+#define CRIER_BTF_HEADER_BYTES (offsetof(struct btf_header, str_len) + sizeof(uint32_t))
+
 /* Types and strings are borrowed. */
 struct crier_btf_view {
 	const unsigned char *types, *types_end;

@@ -49,7 +49,7 @@ struct crier_btf_facts {
 	bool needs_second; /* it may turn a program away at a tracepoint: each of processes has a second one */
 	/*
 	 * Programs may allocate map entries as they come, in any context (6.1, bpf_mem_alloc; earlier kernels warn in their log
-	 * or refuse it): tables need not be filled beforehand.
+	 * or refuse it): a table need not be filled beforehand.
 	 */
 	bool allocates_entries;
 	unsigned readable[CRIER_READABLE_COUNT]; /* BTF ids of what it makes readable */
@@ -131,7 +131,7 @@ struct crier_probe {
 	size_t late_count;
 	char *btf_path; /* NULL = the kernel's own */
 	bool was_cut;	/* the object was loaded with the following */
-	int btf_cut; /* while the object is loaded: what libbpf reads instead of the kernel's own; negative: nothing */
+	int btf_cut;	/* what libbpf reads instead of the kernel's own, some 40 KB; negative: nothing */
 	struct crier_btf_facts facts;
 	struct crier_choice choice;
 	struct bpf_program *programs[CRIER_PROBE_EVENT_COUNT]; /* loaded, borrowed from an object above */

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-/* Each retry switches one program off: no more retries than programs. */
-#define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 4)
+/* Each retry switches one program off, or gives up the cut of BTF, or, before and after that, one of three calls. */
+#define LOAD_TRIES_MAX (CRIER_PROBE_EVENT_COUNT * CRIER_PROBE_HOOKS_MAX + 8)
 #define NOT_SUPPORTED  524 /* the kernel's own ENOTSUPP */
 /* Budget entries cost kernel memory (about 112 bytes each) and are needed for noisy cgroups only. */
 #define BUDGET_ENTRIES_MAX 16384u
@@ -73,10 +73,8 @@ static int configure(struct crier_bpf *skel, const struct crier_probe_options *o
 	r |= bpf_map__set_max_entries(skel->maps.crier_classes, options->class_entries);
 	r |= bpf_map__set_max_entries(skel->maps.crier_budgets,
 				      crier_min(options->class_entries, BUDGET_ENTRIES_MAX));
-	if (facts->allocates_entries) {
+	if (facts->allocates_entries) /* the budgets bound a flood: they must not fail when memory is short */
 		r |= bpf_map__set_map_flags(skel->maps.crier_classes, BPF_F_NO_PREALLOC);
-		r |= bpf_map__set_map_flags(skel->maps.crier_budgets, BPF_F_NO_PREALLOC);
-	}
 	if (facts->exit_has_group_dead)
 		r |= bpf_map__set_max_entries(skel->maps.crier_exit_told, IDLE_ENTRIES);
 	if (!facts->needs_second)
@@ -257,28 +255,39 @@ static int load_error(int code, struct crier_err *err)
 }
 
 /* To be blamed before a program is: the cut of the kernel's BTF, or that it could not be read. @return false: there is none */
-static bool give_up_cut(struct crier_probe *probe, int code)
+static bool give_up_cut(struct crier_probe *probe, int code, const struct crier_btf_facts *before)
 {
 	if (probe->btf_cut < 0)
 		return false;
+	probe->facts = *before; /* what was given up meanwhile was not to blame */
 	crier_debug("bpf: load refused with the part of BTF that crier cut out: %s%s%s", strerror(-code),
 		    *crier_words.program ? " at " : "", crier_words.program);
 	close(take_fd(probe->btf_cut));
 	return true;
 }
 
+#define CUT_PATH_MAX 32
+#define NO_HANDLERS  "bpf: libbpf takes no handlers of sections: %s"
+
+/* What libbpf is to relocate by. @return a file of the user's, the cut as `path`; NULL: the kernel's own */
+static const char *types_for(const struct crier_probe *probe, char path[CUT_PATH_MAX])
+{
+	if (probe->btf_cut < 0)
+		return probe->btf_path;
+	snprintf(path, CUT_PATH_MAX, "/proc/self/fd/%d", probe->btf_cut);
+	return path;
+}
+
 static int load(struct crier_probe *probe, const struct crier_probe_options *options, struct crier_err *err)
 {
+	const struct crier_btf_facts facts = probe->facts;
 	int r = -ELOOP;
 
 	for (int i = 0; i < LOAD_TRIES_MAX; i++) {
-		struct bpf_object_open_opts opts = {.sz = sizeof(opts), .btf_custom_path = probe->btf_path};
-		char path[64];
+		char path[CUT_PATH_MAX];
+		struct bpf_object_open_opts opts = {.sz = sizeof(opts),
+						    .btf_custom_path = types_for(probe, path)};
 
-		if (probe->btf_cut >= 0) {
-			snprintf(path, sizeof(path), "/proc/self/fd/%d", probe->btf_cut);
-			opts.btf_custom_path = path;
-		}
 		crier_words_start();
 		probe->skel = crier_bpf__open_opts(&opts);
 		if (!probe->skel)
@@ -298,7 +307,7 @@ static int load(struct crier_probe *probe, const struct crier_probe_options *opt
 		probe->skel = NULL;
 		if (*crier_words.program && give_up_calls(probe, r))
 			continue;
-		if (!give_up_cut(probe, r) && (!*crier_words.program || !refuse_program(probe, r)))
+		if (!give_up_cut(probe, r, &facts) && (!*crier_words.program || !refuse_program(probe, r)))
 			break;
 	}
 	return load_error(r, err);
@@ -354,9 +363,15 @@ static int look(struct crier_probe *probe, const struct crier_probe_options *opt
 	r = crier_btf_read(probe->btf_path, &probe->facts, &probe->btf_cut, err);
 	if (r < 0)
 		return r;
-	probe->has_seed = probe->facts.is_kernels_own; /* an iterator is typed: the whole load would fail */
+	if (probe->btf_cut < 0 && !probe->btf_path)
+		crier_debug("bpf: nothing is cut out of the kernel's BTF (%s): the whole is read",
+			    strerror(-probe->btf_cut));
+	/* an iterator is typed: the whole load would fail */
+	probe->has_seed = probe->facts.is_kernels_own && probe->facts.iter_task;
 	if (!probe->has_seed)
-		snprintf(probe->seed_reason, sizeof(probe->seed_reason), "the kernel itself carries no BTF");
+		snprintf(probe->seed_reason, sizeof(probe->seed_reason), "%s",
+			 probe->facts.is_kernels_own ? "not in the kernel's BTF"
+						     : "the kernel itself carries no BTF");
 	probe->facts.needs_second = options->preempts_programs && probe->facts.preempt_disable;
 	crier_choice_init(&probe->choice, options, &probe->facts);
 	crier_trial(&probe->choice, &probe->facts);
@@ -379,19 +394,17 @@ static int open_rings(struct crier_probe *probe, const struct crier_probe_option
 	return r;
 }
 
-/* load() with what typed programs need meanwhile; the cut has served then, whatever came of it. */
+/* load() with what typed programs need meanwhile. */
 static int load_typed(struct crier_probe *probe, const struct crier_probe_options *options,
 		      struct crier_err *err)
 {
-	int r = crier_typed_start(probe->btf_path ? NULL : &probe->facts);
+	int r = crier_typed_start(probe->facts.is_kernels_own ? &probe->facts : NULL);
 
 	if (r < 0)
-		r = crier_err_set(err, r, "bpf: libbpf takes no handlers of sections: %s", strerror(-r));
+		r = crier_err_set(err, r, NO_HANDLERS, strerror(-r));
 	else
 		r = load(probe, options, err);
 	crier_typed_end();
-	if (probe->btf_cut >= 0)
-		close(take_fd(probe->btf_cut));
 	return r == 0 && !probe->skel ? -EINVAL : r; /* the former is never; clang-tidy cannot know */
 }
 
@@ -447,8 +460,9 @@ static int share_maps(struct crier_probe *probe, struct bpf_object *obj)
 
 static int load_late(struct crier_probe *probe, unsigned event, struct crier_err *err)
 {
+	char path[CUT_PATH_MAX];
 	struct bpf_object_open_opts opts = {
-		.sz = sizeof(opts), .btf_custom_path = probe->btf_path, .object_name = "crier_bpf"};
+		.sz = sizeof(opts), .btf_custom_path = types_for(probe, path), .object_name = "crier_bpf"};
 	struct bpf_object *obj;
 	size_t size;
 	const void *elf = crier_bpf__elf_bytes(&size);
@@ -480,8 +494,10 @@ int crier_probe_load_late(struct crier_probe *probe, unsigned event, struct crie
 
 	if (probe->late_count == CRIER_ARRAY_SIZE(probe->late))
 		return crier_err_set(err, -ENOSPC, "bpf: too many hooks had to be replaced");
-	r = crier_typed_start(probe->btf_path ? NULL : &probe->facts);
-	if (r == 0)
+	r = crier_typed_start(probe->facts.is_kernels_own ? &probe->facts : NULL);
+	if (r < 0)
+		r = crier_err_set(err, r, NO_HANDLERS, strerror(-r));
+	else
 		r = load_late(probe, event, err);
 	crier_typed_end();
 	return r;

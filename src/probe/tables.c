@@ -17,6 +17,10 @@ void crier_probe_set_control(struct crier_probe *probe, const struct crier_wire_
 		__atomic_store_n(&cpu_slot(probe, cpu)->event_mask, control->event_mask, __ATOMIC_RELAXED);
 }
 
+/* New entries of the class map come from a stock of each CPU. */
+#define CLASSIFY_TRIES	  5
+#define CLASSIFY_PAUSE_US 100
+
 /* After each change of the class map: CPUs remember the last class they looked up. */
 static void void_remembered_classes(struct crier_probe *probe)
 {
@@ -28,12 +32,18 @@ int crier_probe_classify(struct crier_probe *probe, uint64_t cgroup_id,
 			 enum crier_wire_cgroup_class cgroup_class)
 {
 	uint32_t value = cgroup_class;
+	int fd = bpf_map__fd(probe->skel->maps.crier_classes), r;
 
-	if (bpf_map_update_elem(bpf_map__fd(probe->skel->maps.crier_classes), &cgroup_id, &value, BPF_ANY) <
-	    0)
-		return -errno; /* E2BIG: full */
+	/* what a CPU has at hand of new entries is made up for by an interrupt of its own, when there is memory */
+	for (int tries = CLASSIFY_TRIES;; usleep(CLASSIFY_PAUSE_US)) {
+		r = bpf_map_update_elem(fd, &cgroup_id, &value, BPF_ANY) < 0 ? -errno : 0;
+		if (r != -ENOMEM || --tries == 0)
+			break;
+	}
+	if (r < 0) /* not known is better than what it was before */
+		(void)bpf_map_delete_elem(fd, &cgroup_id);
 	void_remembered_classes(probe);
-	return 0;
+	return r;
 }
 
 static size_t told_position(const struct crier_probe *probe, uint64_t cgroup_id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Kernels are built without what function hooks need (ftrace direct calls, kprobe events), and no BTF tells. A
- * refusal met by the object costs a second load, 30 ms and more; a program of two instructions asks in 0.2 ms.
+ * refusal met by the object costs one load more or two, and the reading of all of BTF; a program of two instructions asks in 0.2 ms.
  */
 #include "internal.h"
 

@@ -32,6 +32,8 @@ static int give_type(struct bpf_program *program, struct bpf_prog_load_opts *opt
 
 	if (!slash)
 		return -EINVAL;
+	if (!id && known)
+		return -ENOENT;
 	if (!id)
 		id = libbpf_find_vmlinux_btf_id(slash + 1, (enum bpf_attach_type)attach_type);
 	if (id < 0)

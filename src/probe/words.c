@@ -56,8 +56,6 @@ static void take_program(char *text)
 		       (struct crier_slice){name, (size_t)(end - name)});
 	if (log)
 		take_verifier_line(log + sizeof(LOG_BEGIN) - 1);
-	else if (strstr(end, "failed to find kernel BTF"))
-		snprintf(crier_words.cause, sizeof(crier_words.cause), "not in the kernel's BTF");
 }
 
 static int print(enum libbpf_print_level level, const char *format, va_list args)

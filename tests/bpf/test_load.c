@@ -238,13 +238,13 @@ static void tables_fill_as_needed(void)
 {
 	bool is_possible = kernel_has("bpf_mem_alloc_init");
 	__u32 wanted_flags = is_possible ? BPF_F_NO_PREALLOC : 0;
-	const uint32_t entries = 64;
+	const uint32_t entries = 20000; /* many times what a CPU has at hand */
 	uint64_t id = 1;
 
 	setup_open(&(struct setup){.class_entries = entries});
 	CHECK_EQ(probe->facts.allocates_entries, is_possible);
 	CHECK_EQ(bpf_map__map_flags(probe->skel->maps.crier_classes), wanted_flags);
-	CHECK_EQ(bpf_map__map_flags(probe->skel->maps.crier_budgets), wanted_flags);
+	CHECK_EQ(bpf_map__map_flags(probe->skel->maps.crier_budgets), 0);
 	while (id <= entries + 1 && crier_probe_classify(probe, id, CRIER_CGROUP_HOST) == 0)
 		id++;
 	CHECK_EQ(id, entries + 1);
