@@ -20,7 +20,7 @@ struct crier_sink_options {
 	size_t buffer_bytes; /* 4 MiB */
 	size_t write_bytes;  /* batch: 64 KiB */
 	uint32_t
-		linger_ms; /* after a batch: longest wait for the next to fill; critical lines do not wait; 50 */
+		linger_ms; /* after a few batches: longest wait for the next to fill; critical lines do not wait; 50 */
 };
 
 /**

@@ -34,6 +34,8 @@
 #define WAKE_SIGNAL   SIGURG
 #define WAKE_EVERY_NS (5 * MS_NS)
 #define WAKE_TRIES    60
+/* So many do not linger after a quiet time. */
+#define BATCHES_AT_ONCE 4
 /* Pages kept when a burst is over: what the writer has under way and what a turn makes. */
 #define KEPT_BYTES ((size_t)256 * 1024)
 
@@ -61,7 +63,7 @@ struct crier_sink {
 	pthread_cond_t done; /* for close */
 	uint64_t head, tail; /* filled up to; written up to */
 	uint64_t urgent_end; /* lines below this do not linger */
-	uint64_t batch_ns;   /* when the last batch was begun: the next lingers until so long after it */
+	uint64_t due_ns;     /* when the next batch may leave, full or not */
 	bool idle;	     /* the writer sleeps until it is told, not until a batch is due */
 	uint64_t write_ns;   /* start of the attempt that is under way, 0 = none */
 	uint64_t rings_ns;   /* what timer_fd was set to last */
@@ -106,14 +108,23 @@ static void set_state(struct crier_sink *sink, enum crier_sink_state state, int 
 /* ---- the writer thread ---- */
 
 /*
- * Lines that come after a quiet time leave at once; after a batch the next one fills for as long as lines linger. Lock held.
- * @return true: a batch is due; false: nothing will come any more
+ * A few batches leave as soon as there is a line, then one for each time that lines linger: what an event or two make, a turn
+ * after the other, is read at once, and a storm is written in few large pieces. Lock held.
  */
+static void count_batch(struct crier_sink *sink)
+{
+	uint64_t now = now_ns(), saved_up = (BATCHES_AT_ONCE - 1) * sink->linger_ns;
+	uint64_t from = crier_max(sink->due_ns, now > saved_up ? now - saved_up : 0);
+
+	sink->due_ns = crier_min(from, now) + sink->linger_ns;
+}
+
+/* Lock held. @return true: a batch is due; false: nothing will come any more */
 static bool wait_for_batch(struct crier_sink *sink)
 {
 	while (!sink->aborting && sink->state != CRIER_SINK_CLOSED) {
-		uint64_t used = sink->head - sink->tail, due = sink->batch_ns + sink->linger_ns;
-		bool is_due = now_ns() >= due;
+		uint64_t used = sink->head - sink->tail;
+		bool is_due = now_ns() >= sink->due_ns;
 
 		if (used == 0 && sink->closing)
 			return false;
@@ -124,7 +135,7 @@ static bool wait_for_batch(struct crier_sink *sink)
 		if (is_due)
 			pthread_cond_wait(&sink->work, &sink->lock);
 		else
-			(void)wait_until(&sink->work, &sink->lock, due);
+			(void)wait_until(&sink->work, &sink->lock, sink->due_ns);
 		sink->idle = false;
 	}
 	return false;
@@ -289,7 +300,7 @@ static void *writer_main(void *arg)
 	while (wait_for_batch(sink)) {
 		uint64_t from = sink->tail, to = batch_end(sink);
 
-		sink->batch_ns = now_ns();
+		count_batch(sink);
 		pthread_mutex_unlock(&sink->lock);
 		to = write_batch(sink, from, to);
 		pthread_mutex_lock(&sink->lock);
