@@ -2,9 +2,8 @@
 /*
  * The ring between the main loop and the writer thread. One mutex guards positions and state; bytes between tail and head
  * belong to the writer, which writes them in place without the lock, those behind head to the main loop: it stages lines
- * there, also without the lock, and publishes a turn's worth together. Positions only rise; a byte's place is its distance from
- * `base` modulo the ring's size. When everything is written the ring begins anew at its first page, so that a
- * reader who keeps up costs the same few warm pages again and again, however large the ring may become.
+ * there, also without the lock, and publishes a turn's worth together. Positions only rise; a byte's place is its distance
+ * from `base` modulo the ring's size. When all is written the ring begins anew: the same few warm pages serve again.
  */
 #include "crier/base/threads.h"
 #include "crier/sink.h"
@@ -107,16 +106,12 @@ static void set_state(struct crier_sink *sink, enum crier_sink_state state, int 
 
 /* ---- the writer thread ---- */
 
-/*
- * A few batches leave as soon as there is a line, then one for each time that lines linger: what an event or two make, a turn
- * after the other, is read at once, and a storm is written in few large pieces. Lock held.
- */
+/* A few batches leave as soon as there is a line, then one for each time that lines linger. Lock held. */
 static void count_batch(struct crier_sink *sink)
 {
 	uint64_t now = now_ns(), saved_up = (BATCHES_AT_ONCE - 1) * sink->linger_ns;
-	uint64_t from = crier_max(sink->due_ns, now > saved_up ? now - saved_up : 0);
 
-	sink->due_ns = crier_min(from, now) + sink->linger_ns;
+	sink->due_ns = crier_min(crier_max(sink->due_ns + saved_up, now) - saved_up, now) + sink->linger_ns;
 }
 
 /* Lock held. @return true: a batch is due; false: nothing will come any more */
