@@ -16,7 +16,8 @@ from harness import cgroups, image
 SYS_CLONE3 = 435
 CLONE_NEWPID = 0x20000000
 SIGCHLD = 17
-_libc = ctypes.CDLL(None, use_errno=True)
+# Which keeps the interpreter's lock over a call: another thread's would be for ever locked in the child.
+_libc = ctypes.PyDLL(None, use_errno=True)
 
 
 def _clone(pid: int, namespace: bool) -> int:
