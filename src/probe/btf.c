@@ -54,44 +54,20 @@ static bool is_function_kind(enum crier_hook_kind kind)
 	return kind == CRIER_HOOK_KIND_FENTRY || kind == CRIER_HOOK_KIND_KPROBE;
 }
 
-/* Tens of thousands of functions are asked about, a score is wanted: most are told apart by how they begin. */
-struct begins {
-	uint8_t bits[65536 / 8];
-};
-
-static unsigned begin_of(const char *name)
-{
-	return (unsigned)(uint8_t)name[0] | (name[0] ? (unsigned)(uint8_t)name[1] << 8 : 0);
-}
-
-static void learn_begin(struct begins *begins, const char *name)
-{
-	unsigned at = begin_of(name);
-
-	begins->bits[at / 8] |= (uint8_t)(1u << at % 8);
-}
-
 static const char *const readable_names[CRIER_READABLE_COUNT] = {
 	[CRIER_READABLE_task_struct] = "task_struct",
 	[CRIER_READABLE_linux_binprm] = "linux_binprm",
 	[CRIER_READABLE_cgroup] = "cgroup",
 };
 
-static void learn_begins(struct begins *begins)
+static void learn_begins(struct crier_btf_begins *begins)
 {
-	learn_begin(begins, PREEMPT_DISABLE); /* and the other functions */
+	crier_btf_learn(begins, PREEMPT_DISABLE); /* and the other functions */
 	for (size_t i = 0; i < CRIER_READABLE_COUNT; i++)
-		learn_begin(begins, readable_names[i]);
+		crier_btf_learn(begins, readable_names[i]);
 	for (size_t event = 0; event < CRIER_PROBE_EVENT_COUNT; event++)
 		for (size_t i = 0; i < crier_hook_lists[event].count; i++)
-			learn_begin(begins, crier_hook_lists[event].hooks[i].target);
-}
-
-static bool may_be_wanted(const struct begins *begins, const char *name)
-{
-	unsigned at = begin_of(name);
-
-	return begins->bits[at / 8] & (1u << at % 8);
+			crier_btf_learn(begins, crier_hook_lists[event].hooks[i].target);
 }
 
 /* The first of a name: types that differ from unit to unit are there more than once. */
@@ -138,7 +114,7 @@ static void judge_shapes(struct crier_btf_facts *facts, const struct crier_btf_v
 	}
 }
 
-static void look_at(struct crier_btf_facts *facts, const struct begins *begins,
+static void look_at(struct crier_btf_facts *facts, const struct crier_btf_begins *begins,
 		    const struct crier_btf_view *view, uint32_t id, const struct btf_type *type)
 {
 	const char *name;
@@ -151,7 +127,7 @@ static void look_at(struct crier_btf_facts *facts, const struct begins *begins,
 			return;
 		name += sizeof(TRACE_PREFIX) - 1;
 	}
-	if (!may_be_wanted(begins, name))
+	if (!crier_btf_may_begin(begins, name))
 		return;
 	if (btf_is_struct(type))
 		match_struct(facts, id, name);
@@ -163,7 +139,7 @@ static void look_at(struct crier_btf_facts *facts, const struct begins *begins,
 static int scan(const void *bytes, size_t len, struct crier_btf_facts *facts, struct crier_btf_cut *cut,
 		int *ret_cut)
 {
-	struct begins begins = {0};
+	struct crier_btf_begins begins = {0};
 	struct crier_btf_view view;
 	const struct btf_type *type;
 	int r = crier_btf_view_open(&view, bytes, len);

@@ -50,11 +50,6 @@ static bool is_of_interest(const struct btf_type *type)
 
 /* ---- names ---- */
 
-static size_t begin_of(const char *name)
-{
-	return (size_t)(uint8_t)name[0] << 8 | (name[0] ? (uint8_t)name[1] : 0);
-}
-
 /* The object's own BTF, in place. @return NULL: it has none */
 static const void *own_btf(size_t *ret_len)
 {
@@ -118,10 +113,9 @@ int crier_btf_cut_start(struct crier_btf_cut *cut)
 			continue;
 
 		const char *name = crier_btf_text(&own, type->name_off);
-		size_t begin = begin_of(name);
 
 		cut->names[cut->name_count++] = essence(name);
-		cut->begins[begin / 8] |= (uint8_t)(1u << begin % 8);
+		crier_btf_learn(&cut->begins, name);
 	}
 	crier_btf_view_done(&own);
 	if (!cut->names)
@@ -137,9 +131,8 @@ void crier_btf_cut_offer(struct crier_btf_cut *cut, const struct crier_btf_view 
 		return;
 
 	const char *name = crier_btf_text(view, type->name_off);
-	size_t begin = begin_of(name);
 
-	if (!(cut->begins[begin / 8] & (1u << begin % 8)))
+	if (!crier_btf_may_begin(&cut->begins, name))
 		return;
 
 	struct crier_slice wanted = essence(name);

@@ -12,7 +12,7 @@ struct crier_btf_cut {
 	struct crier_slice
 		*names; /* owned, sorted: what the object's types are called; NULL: nothing is cut */
 	size_t name_count;
-	uint8_t begins[65536 / 8];	     /* how those begin: most of a hundred thousand others do not */
+	struct crier_btf_begins begins;
 	uint32_t roots[CRIER_BTF_CUT_ROOTS]; /* the kernel's types of these names */
 	size_t root_count;
 	bool failed;

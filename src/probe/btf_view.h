@@ -16,6 +16,30 @@
 /* The header's fields that all BTF has; newer kernels' headers declare more. */
 #define CRIER_BTF_HEADER_BYTES (offsetof(struct btf_header, str_len) + sizeof(uint32_t))
 
+/* How the names that are wanted begin: of a hundred thousand others most are told apart by that. All zero: none is. */
+struct crier_btf_begins {
+	uint8_t bits[65536 / 8];
+};
+
+static inline unsigned crier_btf_begin(const char *name)
+{
+	return (unsigned)(uint8_t)name[0] | (name[0] ? (unsigned)(uint8_t)name[1] << 8 : 0);
+}
+
+static inline void crier_btf_learn(struct crier_btf_begins *begins, const char *name)
+{
+	unsigned at = crier_btf_begin(name);
+
+	begins->bits[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
+static inline bool crier_btf_may_begin(const struct crier_btf_begins *begins, const char *name)
+{
+	unsigned at = crier_btf_begin(name);
+
+	return begins->bits[at / 8] & (1u << at % 8);
+}
+
 /* Types and strings are borrowed. */
 struct crier_btf_view {
 	const unsigned char *types, *types_end;
