@@ -60,6 +60,11 @@ void crier_lookup_path(char path[CRIER_LOOKUP_PATH_MAX], enum crier_lookup_kind 
 		 (int)name.len, name.ptr);
 }
 
+void crier_lookup_cgroup(char path[CRIER_LOOKUP_PATH_MAX], const char *root, uint64_t id)
+{
+	snprintf(path, CRIER_LOOKUP_PATH_MAX, "%s:%" PRIu64, root, id);
+}
+
 /* ---- writing ---- */
 
 struct crier_recording_writer {

@@ -102,11 +102,12 @@ static int replay_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return r;
 }
 
-static int replay_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+static int replay_cgroup_path(void *ctx, const char *root, uint64_t id, char *buf, size_t cap,
+			      size_t *ret_len)
 {
-	char name[24];
+	char name[CRIER_LOOKUP_PATH_MAX];
 
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)cgroup_id);
+	crier_lookup_cgroup(name, root, id);
 	return answer(ctx, CRIER_LOOKUP_CGROUP_PATH, name, buf, cap, ret_len);
 }
 

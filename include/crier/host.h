@@ -25,8 +25,11 @@ struct crier_host {
 	 */
 	int (*read)(void *ctx, const char *path, char *buf, size_t cap, size_t *ret_len);
 	int (*inode)(void *ctx, const char *path, uint64_t *ret_inode);
-	/* the directory of an id in the primary hierarchy, as a path below its root; CAP_DAC_READ_SEARCH */
-	int (*cgroup_path)(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len);
+	/*
+	 * The directory of an id in the hierarchy mounted at `root`, one of the layout's roots, as a path below it;
+	 * CAP_DAC_READ_SEARCH. Errors: crier_cgroup_path_of()
+	 */
+	int (*cgroup_path)(void *ctx, const char *root, uint64_t id, char *buf, size_t cap, size_t *ret_len);
 
 	/*
 	 * Look-ups in folders that runtime and kubelet write, and a workload may have a hand in. `dir` is the node's path, the

@@ -65,7 +65,7 @@ enum crier_lookup_kind {
 	CRIER_LOOKUP_READ = 1,
 	CRIER_LOOKUP_LINK = 2,
 	CRIER_LOOKUP_INODE = 3,
-	CRIER_LOOKUP_CGROUP_PATH = 4, /* path: the cgroup's id in digits */
+	CRIER_LOOKUP_CGROUP_PATH = 4, /* path: crier_lookup_cgroup() */
 	CRIER_LOOKUP_FILE = 5,
 	CRIER_LOOKUP_FIND = 6,
 	CRIER_LOOKUP_KIND_COUNT,
@@ -83,6 +83,9 @@ struct crier_input_lookup {
 /** The path that a look-up below a folder is recorded under: dir, slash, name; for FIND with a star before the ending. Pure. */
 void crier_lookup_path(char path[CRIER_LOOKUP_PATH_MAX], enum crier_lookup_kind kind, const char *dir,
 		       struct crier_slice name);
+
+/** The path that CGROUP_PATH is recorded under: the hierarchy's root, a colon, the id in digits. Pure. */
+void crier_lookup_cgroup(char path[CRIER_LOOKUP_PATH_MAX], const char *root, uint64_t id);
 
 #define CRIER_INPUT_PAYLOAD_MAX (2 * 1024 * 1024)
 

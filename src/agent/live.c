@@ -111,14 +111,14 @@ static int live_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return r;
 }
 
-static int live_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+static int live_cgroup_path(void *ctx, const char *root, uint64_t id, char *buf, size_t cap, size_t *ret_len)
 {
 	struct crier_agent *agent = ctx;
-	char name[24];
 	size_t len = 0;
-	int r = crier_cgroup_path_of(agent->start.layout.primary_root, cgroup_id, buf, cap, &len);
+	int r = crier_cgroup_path_of(root, id, buf, cap, &len);
+	char name[CRIER_LOOKUP_PATH_MAX];
 
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)cgroup_id);
+	crier_lookup_cgroup(name, root, id);
 	record_lookup(agent, CRIER_LOOKUP_CGROUP_PATH, name, r, buf, len);
 	*ret_len = len;
 	return r;

@@ -60,7 +60,8 @@ static int ask_handle(struct crier_pipeline *p, uint64_t cgroup_id)
 	size_t len;
 
 	if (!may_look_up(p, &p->handle_lookups, LOOKUPS_PER_SECOND) ||
-	    p->host.cgroup_path(p->host.ctx, cgroup_id, path, sizeof(path), &len) < 0)
+	    p->host.cgroup_path(p->host.ctx, p->start.layout.primary_root, cgroup_id, path, sizeof(path),
+				&len) < 0)
 		return -ENOENT;
 	return crier_arrive_found(p, cgroup_id, (struct crier_slice){path, len});
 }

@@ -126,48 +126,19 @@ static const struct crier_cgroup *limit_cgroup(struct crier_pipeline *p, const s
 	return cgroup && cgroup->kind != CRIER_CGROUP_KIND_OTHER ? cgroup : NULL;
 }
 
-/* Cut `depth` components off; false when there are not that many. */
-static bool go_up(struct crier_slice *path, size_t depth)
-{
-	for (; depth > 0; depth--) {
-		if (path->len <= 1)
-			return false;
-		while (path->len > 1 && path->ptr[path->len - 1] != '/')
-			path->len--;
-		if (path->len > 1)
-			path->len--;
-	}
-	return true;
-}
-
 /*
- * A cgroup that is in no table: where memory is a hierarchy of its own, the host's cgroups there need no counterpart. The
- * victim still lives for a moment, and its path names the chain; the inode proves that it is the right one.
+ * The path of a limit's cgroup that is in no table: where memory is a hierarchy of its own, the host's cgroups there need no
+ * counterpart. By its handle, for the victim tells nothing: v1 shows an ending task at the root.
  */
-static bool ask_victim(struct crier_pipeline *p, const struct verdict *verdict, uint32_t pid, char *ret_path,
-		       size_t cap)
+static bool ask_path(struct crier_pipeline *p, uint64_t memory_id, char *ret_path, size_t cap)
 {
-	const char *root = crier_host_root(p);
-	char path[CRIER_CGROUP_PATH_MAX + 320];
-	struct crier_slice found;
-	uint32_t hierarchy = 0;
-	uint64_t inode;
 	size_t len;
 
-	if (!p->start.layout.memory_is_v2) {
-		snprintf(path, sizeof(path), "%s/proc/cgroups", root);
-		if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0)
-			return false;
-		hierarchy = crier_cgroup_hierarchy_parse((struct crier_slice){p->file, len},
-							 CRIER_SLICE("memory"));
-	}
-	snprintf(path, sizeof(path), "%s/proc/%u/cgroup", root, pid);
-	if (p->host.read(p->host.ctx, path, p->file, sizeof(p->file), &len) < 0 ||
-	    !crier_proc_cgroup_parse((struct crier_slice){p->file, len}, hierarchy, &found) ||
-	    !go_up(&found, verdict->position) || !crier_copy_str(ret_path, cap, found))
+	if (p->host.cgroup_path(p->host.ctx, p->start.layout.memory_root, memory_id, ret_path, cap - 1,
+				&len) < 0)
 		return false;
-	snprintf(path, sizeof(path), "%s%s", p->start.layout.memory_root, ret_path);
-	return p->host.inode(p->host.ctx, path, &inode) == 0 && inode == verdict->level->cgroup_id;
+	ret_path[len] = '\0';
+	return true;
 }
 
 static uint64_t bytes_of(uint64_t pages, uint32_t page_size)
@@ -208,7 +179,7 @@ static void fill_limit(struct crier_pipeline *p, struct crier_data_oom *data,
 	} else if (!subject->container && !subject->pod && level->cgroup_id) {
 		/* every cgroup of a pod is in the tables: what is not, and held no container, is another's */
 		data->limit.level = CRIER_LEVEL_OTHER;
-		if (!ask_victim(p, verdict, oom->victim.pid, path, path_cap))
+		if (!ask_path(p, level->cgroup_id, path, path_cap))
 			return;
 	} else {
 		return;

@@ -85,9 +85,10 @@ static int host_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return -ENOENT;
 }
 
-static int host_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+static int host_cgroup_path(void *ctx, const char *root, uint64_t cgroup_id, char *buf, size_t cap,
+			    size_t *ret_len)
 {
-	(void)ctx, (void)cgroup_id, (void)buf, (void)cap, (void)ret_len;
+	(void)ctx, (void)root, (void)cgroup_id, (void)buf, (void)cap, (void)ret_len;
 	return -ESTALE;
 }
 

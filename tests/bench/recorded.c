@@ -130,9 +130,10 @@ static int host_find(void *ctx, const char *dir, struct crier_slice suffix, char
 	return answer(ctx, CRIER_LOOKUP_FIND, buf, cap, ret_len);
 }
 
-static int host_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+static int host_cgroup_path(void *ctx, const char *root, uint64_t cgroup_id, char *buf, size_t cap,
+			    size_t *ret_len)
 {
-	(void)cgroup_id;
+	(void)root, (void)cgroup_id;
 	return answer(ctx, CRIER_LOOKUP_CGROUP_PATH, buf, cap, ret_len);
 }
 

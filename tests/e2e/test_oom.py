@@ -159,9 +159,8 @@ def test_victim_in_no_container(env: Env) -> None:
         (hierarchy.path(group) / "cgroup.procs").write_text(str(victim.pid), encoding="ascii")
         proc.wait_expects(victim.pid, signal.SIGUSR1)
         victim.send_signal(signal.SIGUSR1)
-        # not reaped before crier has asked /proc for its cgroup: nothing else knows that path
+        assert victim.wait(30) == -signal.SIGKILL  # gone and reaped: nobody's /proc tells the path
         oom = env.crier.wait_event("node.oom", where=lambda line: line.get("process.pid") == victim.pid)
-        assert victim.wait(30) == -signal.SIGKILL
         same(oom, data__scope="memcg", data__limit__level="other", data__limit__bytes=32 * MIB, attribution__status="host")
         same(oom, data__limit__cgroup__path=group)
         assert not [line for line in env.crier.events("container.oom") if line.get("process.pid") == victim.pid]

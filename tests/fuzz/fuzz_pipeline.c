@@ -134,7 +134,8 @@ static int node_inode(void *ctx, const char *path, uint64_t *ret_inode)
 }
 
 /* Some unknown ids are found below a container, some elsewhere, most nowhere. */
-static int node_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap, size_t *ret_len)
+static int node_cgroup_path(void *ctx, const char *root, uint64_t cgroup_id, char *buf, size_t cap,
+			    size_t *ret_len)
 {
 	static const char *const paths[] = {
 		"/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/"
@@ -144,7 +145,7 @@ static int node_cgroup_path(void *ctx, uint64_t cgroup_id, char *buf, size_t cap
 		"/system.slice/late.service", "/"};
 	const size_t count = sizeof(paths) / sizeof(paths[0]);
 
-	(void)ctx;
+	(void)ctx, (void)root;
 	if (cgroup_id % 8 >= count)
 		return -ESTALE;
 	return give(crier_slice_of(paths[cgroup_id % 8]), buf, cap, ret_len);

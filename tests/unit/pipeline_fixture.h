@@ -42,6 +42,7 @@ struct node {
 	size_t inits;
 	bool runs_already; /* container A is there before crier */
 	bool is_starting;  /* node_ready() is called by the test */
+	bool memory_is_v1; /* at /mem, apart from the cgroups that are told */
 	uint64_t now_ns;
 };
 
@@ -128,11 +129,11 @@ static int node_inode(void *ctx, const char *path, uint64_t *ret_inode)
 	return r < 0 ? r : crier_parse_u64((struct crier_slice){text, len}, ret_inode);
 }
 
-static int node_cgroup_path(void *ctx, uint64_t id, char *buf, size_t cap, size_t *ret_len)
+static int node_cgroup_path(void *ctx, const char *root, uint64_t id, char *buf, size_t cap, size_t *ret_len)
 {
-	char name[32];
+	char name[288];
 
-	snprintf(name, sizeof(name), "cgroup:%llu", (unsigned long long)id);
+	snprintf(name, sizeof(name), "%s:%llu", root, (unsigned long long)id);
 	return node_read(ctx, name, buf, cap, ret_len);
 }
 
@@ -511,10 +512,10 @@ static inline void node_start(struct node *node, bool cri)
 	memcpy(node->start.instance, "3b1d9c20", 9);
 	memcpy(node->start.boot, "5f0c6a1e", 9);
 	node->start.layout.mode = CRIER_CGROUP_MODE_V2;
-	node->start.layout.primary_is_v2 = node->start.layout.memory_is_v2 = node->start.layout.cpu_is_v2 =
-		true;
+	node->start.layout.primary_is_v2 = node->start.layout.cpu_is_v2 = true;
+	node->start.layout.memory_is_v2 = !node->memory_is_v1;
 	strcpy(node->start.layout.primary_root, "/cg");
-	strcpy(node->start.layout.memory_root, "/cg");
+	strcpy(node->start.layout.memory_root, node->memory_is_v1 ? "/mem" : "/cg");
 	strcpy(node->start.layout.cpu_root, "/cg");
 	if (cri)
 		strcpy(node->start.cri_socket, "/run/fake.sock");

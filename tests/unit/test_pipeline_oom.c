@@ -99,6 +99,32 @@ static void a_host_victim_is_the_nodes(void **state)
 	node_free(node);
 }
 
+/* Memory is a hierarchy of its own, and nothing of it is in the tables: the id leads to the path, or is all there is. */
+static void a_limit_in_no_table_is_named_by_its_handle(void **state)
+{
+	struct node *node = node_config(CRIER_PROFILE_MINIMAL);
+	struct crier_wire_oom oom = oom_of(CG_HOST);
+
+	(void)state;
+	node->memory_is_v1 = true;
+	node_start(node, true);
+	node_file(node, "/mem:7001", "/batch/nightly");
+	node_file(node, "/cg:7002", "/of/another/hierarchy");
+	oom.levels[0].oom_delta = 1;
+	for (uint64_t id = 7001; id <= 7002; id++) {
+		oom.levels[0].cgroup_id = id;
+		oom.victim.pid++;
+		feed_oom(node, CG_HOST, &oom);
+	}
+	json_t *named = line_of(node, "node.oom", 0), *bare = line_of(node, "node.oom", 1);
+
+	assert_string_equal(text_at(named, "data.limit.cgroup.path"), "/batch/nightly");
+	assert_string_equal(text_at(named, "data.limit.cgroup.id"), "7001");
+	assert_string_equal(text_at(bare, "data.limit.cgroup.id"), "7002");
+	assert_null(at(bare, "data.limit.cgroup.path"));
+	node_free(node);
+}
+
 /* On another CPU the victim may end between the kernel's signal and its mark: the exit waits for the kill. */
 static void an_exit_before_its_kill_names_it(void **state)
 {
@@ -175,6 +201,7 @@ int main(void)
 		cmocka_unit_test(the_limit_is_found_where_the_count_rose),
 		cmocka_unit_test(a_group_kill_names_one_limit_for_all_victims),
 		cmocka_unit_test(a_host_victim_is_the_nodes),
+		cmocka_unit_test(a_limit_in_no_table_is_named_by_its_handle),
 		cmocka_unit_test(an_exit_before_its_kill_names_it),
 		cmocka_unit_test(an_exit_whose_kill_never_comes_is_told),
 		cmocka_unit_test(an_end_takes_the_exit_that_waits_along),

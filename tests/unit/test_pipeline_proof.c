@@ -166,7 +166,7 @@ static void below_a_pod_it_is_the_pods_and_below_a_container_the_containers(void
 	assert_string_equal(text_at(exit, "attribution.via"), "ancestor");
 	assert_null(at(exit, "cgroup.path")); /* that of its container would be another's */
 	node->now_ns += 1 * S;
-	node_file(node, "cgroup:300", POD_DIR "/" ID_B); /* it turns out to be a container */
+	node_file(node, "/cg:300", POD_DIR "/" ID_B); /* it turns out to be a container */
 	mail_container(node, ID_B, "b");
 	feed_exit(node, OUTER, PID + 3, 5, 0, 0);
 	mail_container(node, ID_B, "b");
@@ -188,7 +188,7 @@ static void a_handle_is_asked_before_proc_and_proc_only_with_proof(void **state)
 	node_file(node, "/cg" POD_DIR "/" ID_A "/x", "9999");
 	feed_exit(node, 9999, 31900, 5, 0, 0);
 	assert_string_equal(text_at(line_of(node, "process.exit", 0), "attribution.via"), "proc");
-	node_file(node, "cgroup:9998", POD_DIR "/" ID_A "/y");
+	node_file(node, "/cg:9998", POD_DIR "/" ID_A "/y");
 	feed_exit(node, 9998, 31900, 5, 0, 0);
 	assert_string_equal(text_at(line_of(node, "process.exit", 1), "attribution.via"), "handle");
 	feed_exit(node, 9997, 31900, 5, 0, 0); /* the process is in a cgroup of another id by now */
@@ -203,7 +203,7 @@ static void what_the_table_has_no_place_for_is_called_that(void **state)
 	(void)state;
 	node->config.max_cgroups = 5; /* the node's own */
 	node_start(node, true);
-	node_file(node, "cgroup:9999", POD_DIR "/" ID_A);
+	node_file(node, "/cg:9999", POD_DIR "/" ID_A);
 	feed_exit(node, 9999, PID, 5, 0, 0);
 	assert_string_equal(text_at(line_of(node, "process.exit", 0), "attribution.reason"), "table_full");
 	node->now_ns += 1 * S;

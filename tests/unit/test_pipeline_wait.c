@@ -335,7 +335,7 @@ static void an_unknown_cgroup_is_mended_when_it_is_known(void **state)
 				    "cgroup_unknown");
 	}
 	node->now_ns += 1 * S;
-	node_file(node, "cgroup:9999", POD_DIR "/" ID_A "/inner");
+	node_file(node, "/cg:9999", POD_DIR "/" ID_A "/inner");
 	feed_exit(node, UNKNOWN, PID + 4, 5, 0, 0);
 	json_t *exit = line_of(node, "process.exit", 3);
 
@@ -359,7 +359,7 @@ static void a_container_found_by_its_unknown_cgroup_is_told_as_there(void **stat
 	(void)state;
 	feed_exit(node, UNKNOWN, PID + 1, 5, 0, 0); /* its mkdir was lost */
 	node->now_ns += 1 * S;
-	node_file(node, "cgroup:9999", POD_DIR "/" ID_A "/inner");
+	node_file(node, "/cg:9999", POD_DIR "/" ID_A "/inner");
 	node_file(node, "/cg" POD_DIR "/" ID_A, "100"); /* the inode of its own directory */
 	feed_exit(node, UNKNOWN, PID + 2, 5, 0, 0);
 	assert_string_equal(node->asked[0], ID_A);
@@ -383,7 +383,7 @@ static void lines_by_id_and_lines_by_container_are_one_ledger(void **state)
 	(void)state;
 	feed_exit(node, UNKNOWN, PID + 1, 5, 0, 0);
 	node->now_ns += 1 * S;
-	node_file(node, "cgroup:9999", POD_DIR "/" ID_A); /* the container's own directory */
+	node_file(node, "/cg:9999", POD_DIR "/" ID_A); /* the container's own directory */
 	feed_exit(node, UNKNOWN, PID + 2, 5, 0, 0);
 	run_until(node, node->now_ns + 1 * S); /* no answer: partial, with the container's id */
 	assert_string_equal(text_at(line_of(node, "process.exit", 1), "attribution.status"), "partial");
@@ -405,7 +405,7 @@ static void an_unknown_cgroup_of_the_host_is_given_up(void **state)
 	(void)state;
 	feed_exit(node, UNKNOWN, PID, 5, 0, 0);
 	node->now_ns += 1 * S;
-	node_file(node, "cgroup:9999", "/system.slice/late.service");
+	node_file(node, "/cg:9999", "/system.slice/late.service");
 	feed_exit(node, UNKNOWN, PID, 5, 0, 0);
 	assert_string_equal(text_at(line_of(node, "process.exit", 1), "attribution.status"), "host");
 	assert_int_equal(count_of(node, "container.resolved"), 0);
