@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where lines go: a bounded ring buffer that the main loop fills and one writer thread empties into stdout, a file or a
- * socket. A blocked reader blocks that thread only. A line put in is never dropped.
+ * Where lines go: a bounded ring buffer that the main loop fills. It empties it into stdout itself as long as that does not
+ * block; one writer thread does where it would, and into a file or a socket. A blocked reader blocks that thread only. A
+ * line put in is never dropped.
  */
 #ifndef CRIER_SINK_H
 #define CRIER_SINK_H
@@ -46,8 +47,13 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
  *         there are not so many here. Cost: none but for the first line of a turn.
  */
 char *crier_sink_place(struct crier_sink *sink, size_t len);
-/** Hand over what is staged; the main loop does so before it sleeps. */
+/**
+ * Publish what is staged; the main loop does so before it sleeps. What is due it writes here, where the target says of a
+ * write whether it would wait (a pipe on stdout, Linux 6.4); what would wait, and all other targets, are the writer's.
+ */
 void crier_sink_flush(struct crier_sink *sink);
+/** When crier_sink_flush must be called for the sake of lines that linger: ns from now; UINT64_MAX = need not. Main loop. */
+uint64_t crier_sink_due_in(const struct crier_sink *sink);
 
 /** Main loop, now and then: after a burst give its pages back. Cheap when there was none. */
 void crier_sink_trim(struct crier_sink *sink);

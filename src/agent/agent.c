@@ -367,6 +367,14 @@ static uint64_t rings_due(struct crier_agent *agent, bool draining)
 	return is_armed ? crier_agent_now() + agent->config->drain_interval_ms * MS_NS : 0;
 }
 
+/* When the turn must hand on lines that linger. */
+static uint64_t lines_due(const struct crier_agent *agent)
+{
+	uint64_t in_ns = crier_sink_due_in(agent->sink);
+
+	return in_ns == UINT64_MAX ? UINT64_MAX : crier_agent_now() + in_ns;
+}
+
 static uint64_t next_due(struct crier_agent *agent, bool draining)
 {
 	uint64_t due_ns = rings_due(agent, draining);
@@ -374,6 +382,7 @@ static uint64_t next_due(struct crier_agent *agent, bool draining)
 	due_ns = crier_min(due_ns, crier_pipeline_deadline(agent->pipeline));
 	due_ns = crier_min(due_ns, crier_observer_deadline(&agent->observer));
 	due_ns = crier_min(due_ns, crier_agent_give_back_due(agent));
+	due_ns = crier_min(due_ns, lines_due(agent));
 	if (agent->bulk_rests_until_ns)
 		due_ns = crier_min(due_ns, agent->bulk_rests_until_ns);
 	if (has_untold_exits(agent))

@@ -59,10 +59,13 @@ int crier_sink_new(const struct crier_sink_options *options, struct crier_sink *
 		crier_sink_free(sink);
 		return r;
 	}
+	sink->direct = sink->target.ops->try_write != NULL;
+	sink->handed_over = !sink->direct;
 	sink->ring = mmap(NULL, sink->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sink->ring == MAP_FAILED)
 		sink->ring = NULL;
 	sink->room_end = sink->size;
+	sink->lingers_until = UINT64_MAX;
 	r = sink->ring ? open_fds(sink) : -ENOMEM;
 	if (r == 0)
 		r = crier_writer_start(sink);
@@ -74,42 +77,60 @@ int crier_sink_new(const struct crier_sink_options *options, struct crier_sink *
 	return 0;
 }
 
-/* Look where the writer is. Once for each turn's first line, and when room is short. */
-static void look_at_tail(struct crier_sink *sink)
+/*
+ * Look how far is written. Once for each turn's first line, and when room is short.
+ * @return false: there is no room for `wanted` bytes; the descriptor will tell when there is more
+ */
+static bool look_at_tail(struct crier_sink *sink, size_t wanted)
 {
+	bool is_room;
+
 	pthread_mutex_lock(&sink->lock);
 	if (sink->tail == sink->head && sink->staged == sink->head)
 		sink->base = sink->head;
 	sink->room_end = sink->tail + sink->size;
+	is_room = wanted <= sink->room_end - sink->staged;
+	sink->room_wanted |= !is_room;
 	pthread_mutex_unlock(&sink->lock);
-}
-
-static void want_room(struct crier_sink *sink)
-{
-	pthread_mutex_lock(&sink->lock);
-	sink->room_wanted = true;
-	pthread_mutex_unlock(&sink->lock);
+	return is_room;
 }
 
 void crier_sink_flush(struct crier_sink *sink)
 {
 	uint64_t used, len = sink->staged - sink->published;
-	bool urgent = sink->staged_urgent;
+	bool is_wanted;
 
-	if (!len)
+	if (!len && !sink->staged_urgent && sink->lingers_until == UINT64_MAX)
 		return;
 	sink->published = sink->staged;
-	sink->staged_urgent = false;
 	pthread_mutex_lock(&sink->lock);
 	used = sink->head - sink->tail;
 	sink->head = sink->staged;
-	if (urgent)
+	is_wanted = sink->staged_urgent || (used < sink->write_bytes && used + len >= sink->write_bytes);
+	if (sink->staged_urgent)
 		sink->urgent_end = sink->head;
-	/* Else it wakes by itself when the batch is due. */
-	if (sink->idle || urgent || (used < sink->write_bytes && used + len >= sink->write_bytes))
+	if (!sink->handed_over) {
+		crier_writer_try(sink);
+		is_wanted = true;
+	}
+	/* else the thread wakes by itself when the batch is due */
+	if (sink->handed_over && (is_wanted || sink->idle)) {
 		pthread_cond_signal(&sink->work);
-	sink->idle = false; /* told once, though it may take a while to get a CPU */
+		sink->idle = false; /* told once, though it may take a while to get a CPU */
+	}
+	sink->lingers_until = !sink->handed_over && sink->head > sink->tail ? sink->due_ns : UINT64_MAX;
+	sink->staged_urgent = false;
 	pthread_mutex_unlock(&sink->lock);
+}
+
+uint64_t crier_sink_due_in(const struct crier_sink *sink)
+{
+	uint64_t now;
+
+	if (sink->lingers_until == UINT64_MAX)
+		return UINT64_MAX;
+	now = crier_sink_now();
+	return sink->lingers_until > now ? sink->lingers_until - now : 0;
 }
 
 char *crier_sink_place(struct crier_sink *sink, size_t len)
@@ -117,7 +138,7 @@ char *crier_sink_place(struct crier_sink *sink, size_t len)
 	size_t offset;
 
 	if (sink->staged == sink->published)
-		look_at_tail(sink);
+		(void)look_at_tail(sink, 0);
 	offset = crier_sink_offset(sink, sink->staged);
 	if (len > sink->room_end - sink->staged || len > sink->size - offset)
 		return NULL;
@@ -132,11 +153,12 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
 	sink->placed = NULL;
 	/* a look may begin the ring anew, elsewhere than where the line was placed */
 	if (!is_placed && (sink->staged == sink->published || len > sink->room_end - sink->staged))
-		look_at_tail(sink);
+		(void)look_at_tail(sink, 0);
 	if (len > sink->room_end - sink->staged) {
+		sink->staged_urgent = true; /* what lingers is in the way */
 		crier_sink_flush(sink);
-		want_room(sink);
-		return -ENOSPC;
+		if (!look_at_tail(sink, len))
+			return -ENOSPC;
 	}
 	size_t offset = crier_sink_offset(sink, sink->staged);
 	size_t first = crier_min(len, sink->size - offset);
@@ -225,6 +247,7 @@ size_t crier_sink_close(struct crier_sink *sink, uint32_t deadline_ms)
 	crier_sink_flush(sink);
 	pthread_mutex_lock(&sink->lock);
 	sink->closing = true;
+	sink->handed_over = true;
 	pthread_cond_broadcast(&sink->work);
 	while (sink->started && !sink->finished && crier_writer_wait(&sink->done, &sink->lock, deadline))
 		;

@@ -20,6 +20,14 @@ static ssize_t write_fd(struct crier_target *target, const struct iovec *iov, in
 
 /* ---- stdout: shared with whoever started crier, so its flags are never touched and it is never closed ---- */
 
+/* Pipes know RWF_NOWAIT since 6.4 (afed6271f5b0); before, and for what knows it not, it is -EOPNOTSUPP. */
+static ssize_t try_fd(struct crier_target *target, const struct iovec *iov, int count)
+{
+	ssize_t n = pwritev2(target->fd, iov, count, -1, RWF_NOWAIT);
+
+	return n < 0 ? -errno : n;
+}
+
 static int open_stdout(struct crier_target *target, struct crier_err *err)
 {
 	int flags = fcntl(STDOUT_FILENO, F_GETFL);
@@ -105,9 +113,10 @@ static const struct {
 	bool exact;
 	struct crier_target_ops ops;
 } targets[] = {
-	{"-", true, {open_stdout, write_fd, NULL}},
-	{"unix:", false, {open_socket, send_socket, reconnect_socket}},
-	{"", false, {open_file, write_fd, NULL}},
+	{"-", true, {open_stdout, write_fd, try_fd, NULL}},
+	/* a connection begins with a whole line: the thread alone knows what the last one took */
+	{"unix:", false, {open_socket, send_socket, NULL, reconnect_socket}},
+	{"", false, {open_file, write_fd, NULL, NULL}},
 };
 
 int crier_target_open(struct crier_target *target, const char *name, struct crier_err *err)

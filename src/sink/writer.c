@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that writes: it alone waits for a reader, for room on a disk, for a connection. */
+/* Writing: the main loop's own try, and the thread. That alone waits: for a reader, for room on a disk, for a connection. */
 #include "crier/base/threads.h"
 
 #include <errno.h>
@@ -54,20 +54,28 @@ static void count_batch(struct crier_sink *sink)
 	sink->due_ns = crier_min(crier_max(sink->due_ns + saved_up, now) - saved_up, now) + sink->linger_ns;
 }
 
+/* Lock held. */
+static bool is_due(const struct crier_sink *sink)
+{
+	uint64_t used = sink->head - sink->tail;
+
+	return used > 0 && (used >= sink->write_bytes || sink->closing || sink->tail < sink->urgent_end ||
+			    crier_sink_now() >= sink->due_ns);
+}
+
 /* Lock held. @return true: a batch is due; false: nothing will come any more */
 static bool wait_for_batch(struct crier_sink *sink)
 {
 	while (!sink->aborting && sink->state != CRIER_SINK_CLOSED) {
-		uint64_t used = sink->head - sink->tail;
-		bool is_due = crier_sink_now() >= sink->due_ns;
-
-		if (used == 0 && sink->closing)
-			return false;
-		if (used > 0 &&
-		    (is_due || used >= sink->write_bytes || sink->closing || sink->tail < sink->urgent_end))
+		if (sink->head == sink->tail) {
+			if (sink->closing)
+				return false;
+			sink->handed_over = !sink->direct;
+		}
+		if (sink->handed_over && is_due(sink))
 			return true;
-		sink->idle = is_due;
-		if (is_due)
+		sink->idle = !sink->handed_over || crier_sink_now() >= sink->due_ns;
+		if (sink->idle)
 			pthread_cond_wait(&sink->work, &sink->lock);
 		else
 			(void)crier_writer_wait(&sink->work, &sink->lock, sink->due_ns);
@@ -119,12 +127,47 @@ void crier_writer_ring_when_blocked(struct crier_sink *sink, uint64_t now)
 	(void)timerfd_settime(sink->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* No lock. One write of [at, end). @return bytes, or -errno */
-static ssize_t attempt(struct crier_sink *sink, uint64_t at, uint64_t end)
+/* Where [at, end) is. @return how many pieces */
+static int pieces(const struct crier_sink *sink, uint64_t at, uint64_t end, struct iovec iov[2])
 {
 	size_t offset = crier_sink_offset(sink, at), len = (size_t)(end - at);
 	size_t first = crier_min(len, sink->size - offset);
-	struct iovec iov[2] = {{sink->ring + offset, first}, {sink->ring, len - first}};
+
+	iov[0] = (struct iovec){sink->ring + offset, first};
+	iov[1] = (struct iovec){sink->ring, len - first};
+	return len > first ? 2 : 1;
+}
+
+/* ---- by the main loop ---- */
+
+void crier_writer_try(struct crier_sink *sink)
+{
+	while (!sink->handed_over && is_due(sink)) {
+		uint64_t end = batch_end(sink);
+		struct iovec iov[2];
+		int count = pieces(sink, sink->tail, end, iov);
+		ssize_t n = sink->target.ops->try_write(&sink->target, iov, count);
+
+		if (n > 0) {
+			count_batch(sink);
+			sink->tail += (uint64_t)n;
+		} else if (n < 0 && n != -EAGAIN && n != -EINTR) {
+			sink->direct = false; /* not here; or the thread meets it too, and knows what to do */
+		}
+		if (sink->tail < end) {
+			sink->handed_over = true;
+			sink->urgent_end = sink->head; /* the rest has lingered */
+		}
+	}
+}
+
+/* ---- by the thread ---- */
+
+/* No lock. One write of [at, end). @return bytes, or -errno */
+static ssize_t attempt(struct crier_sink *sink, uint64_t at, uint64_t end)
+{
+	struct iovec iov[2];
+	int count = pieces(sink, at, end, iov);
 	uint64_t start = crier_sink_now();
 	ssize_t n;
 
@@ -132,7 +175,7 @@ static ssize_t attempt(struct crier_sink *sink, uint64_t at, uint64_t end)
 	sink->write_ns = start;
 	crier_writer_ring_when_blocked(sink, start);
 	pthread_mutex_unlock(&sink->lock);
-	n = sink->target.ops->write(&sink->target, iov, len > first ? 2 : 1);
+	n = sink->target.ops->write(&sink->target, iov, count);
 	if (n == -EAGAIN) { /* somebody else made it non-blocking */
 		struct pollfd wait = {.fd = sink->target.fd, .events = POLLOUT};
 
@@ -266,6 +309,8 @@ int crier_writer_start(struct crier_sink *sink)
 	r = -pthread_create(&sink->thread, NULL, writer_main, sink);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	sink->started = r == 0;
+	if (sink->started)
+		(void)pthread_setname_np(sink->thread, "crier-sink");
 	return r;
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <cmocka.h>
 
@@ -79,6 +80,43 @@ static inline int give_stdout_back(void **state)
 	if (saved_stdout >= 0)
 		restore_stdout();
 	return 0;
+}
+
+/*
+ * What a test's stdout is, by its state: a pipe says of a write whether it would wait (Linux 6.4), a FIFO does not, and the
+ * thread writes all.
+ */
+static inline void open_pipe(void **state, int fds[2])
+{
+	if (!*state || strcmp(*state, "fifo") != 0) {
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	} else {
+		unlink("fifo");
+		assert_int_equal(mkfifo("fifo", 0600), 0);
+		fds[0] = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		fds[1] = open("fifo", O_WRONLY | O_CLOEXEC);
+		assert_true(fds[0] >= 0 && fds[1] >= 0);
+		assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
+	}
+	redirect_stdout(fds[1]);
+}
+
+/* Wait as the main loop does, which hands on what lingers. @return as poll(2) */
+static inline int poll_lines(struct crier_sink *sink, int fd, unsigned timeout_ms)
+{
+	uint64_t deadline = now_ms() + timeout_ms;
+	struct pollfd there = {.fd = fd, .events = POLLIN};
+
+	for (;;) {
+		uint64_t now = now_ms(), due_in = crier_sink_due_in(sink);
+		uint64_t left = now < deadline ? deadline - now : 0;
+		bool is_due = due_in != UINT64_MAX && due_in / 1000000 + 1 < left;
+		int n = poll(&there, 1, (int)(is_due ? due_in / 1000000 + 1 : left));
+
+		if (n != 0 || !is_due)
+			return n;
+		crier_sink_flush(sink);
+	}
 }
 
 /* Line number `i`, of a length that varies: "12:xxxxx\n". */
@@ -192,5 +230,11 @@ static inline void wait_state(struct crier_sink *sink, enum crier_sink_state wan
 /* A line that does not fit is not taken in part. */
 
 #define TEST(function) cmocka_unit_test_teardown(function, give_stdout_back)
+#define TEST_ON(function, kind)                                                                              \
+	{                                                                                                    \
+		.name = #function "." #kind, .test_func = function, .teardown_func = give_stdout_back,       \
+		.initial_state = (void *)(uintptr_t) #kind                                                   \
+	}
+#define TEST_ON_BOTH(function) TEST_ON(function, pipe), TEST_ON(function, fifo)
 
 #endif

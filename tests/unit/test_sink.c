@@ -5,15 +5,16 @@
  */
 #include "sink_fixture.h"
 
+#include <dirent.h>
+#include <sys/uio.h>
+
 static void test_slow_pipe(void **state)
 {
 	struct crier_sink *sink;
 	struct reader reader;
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	sink = open_sink("-", 64 * 1024, 5); /* smaller than what is put: the ring wraps and fills */
 	start_reader(&reader, fds[0], 200, 4000);
 	put_lines(sink, 0, 3000);
@@ -33,10 +34,8 @@ static void test_nonblocking_stdout(void **state)
 	struct reader reader;
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	open_pipe(state, fds);
 	assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
-	redirect_stdout(fds[1]);
 	sink = open_sink("-", 1024 * 1024, 0);
 	start_reader(&reader, fds[0], 300, 8000);
 	put_lines(sink, 0, 2000);
@@ -51,41 +50,37 @@ static void test_nonblocking_stdout(void **state)
 static void test_linger_and_urgent(void **state)
 {
 	struct crier_sink *sink;
-	struct pollfd there;
 	uint64_t start;
 	int fds[2];
 	char buf[64];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
-	there = (struct pollfd){.fd = fds[0], .events = POLLIN};
+	open_pipe(state, fds);
 	sink = open_sink("-", 65536, 400);
 	start = now_ms();
 	for (int i = 0; i < 4; i++) { /* after a quiet time: at once */
 		assert_int_equal(crier_sink_put(sink, "a\n", 2, false), 0);
-		assert_int_equal(poll(&there, 1, 2000), 1);
+		assert_int_equal(poll_lines(sink, fds[0], 2000), 1);
 		assert_true(now_ms() - start < 300);
 		assert_int_equal(read(fds[0], buf, sizeof(buf)), 2);
 	}
 	assert_int_equal(crier_sink_put(sink, "b\n", 2, false), 0);
-	assert_int_equal(poll(&there, 1, 50), 0); /* after them: lingers */
+	assert_int_equal(poll_lines(sink, fds[0], 50), 0); /* after them: lingers */
 	assert_int_equal(crier_sink_put(sink, "c\n", 2, false), 0);
-	assert_int_equal(poll(&there, 1, 2000), 1);
+	assert_int_equal(poll_lines(sink, fds[0], 2000), 1);
 	assert_true(now_ms() - start >= 390);
 	assert_int_equal(read(fds[0], buf, sizeof(buf)), 4);
 	assert_memory_equal(buf, "b\nc\n", 4);
 	start = now_ms();
 	assert_int_equal(crier_sink_put(sink, "d\n", 2, false), 0);
 	assert_int_equal(crier_sink_put(sink, "e\n", 2, true), 0); /* takes the one before it along */
-	assert_int_equal(poll(&there, 1, 2000), 1);
+	assert_int_equal(poll_lines(sink, fds[0], 2000), 1);
 	assert_true(now_ms() - start < 300);
 	assert_int_equal(read(fds[0], buf, sizeof(buf)), 4);
 	assert_memory_equal(buf, "d\ne\n", 4);
-	usleep(450 * 1000); /* the writer has gone to sleep again, and is woken by the next line */
+	usleep(450 * 1000); /* quiet again: the next line goes at once */
 	start = now_ms();
 	assert_int_equal(crier_sink_put(sink, "f\n", 2, false), 0);
-	assert_int_equal(poll(&there, 1, 2000), 1);
+	assert_int_equal(poll_lines(sink, fds[0], 2000), 1);
 	assert_true(now_ms() - start < 300);
 	crier_sink_free(sink);
 	restore_stdout();
@@ -98,9 +93,7 @@ static void test_closed_pipe(void **state)
 	struct crier_sink *sink;
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	sink = open_sink("-", 65536, 0);
 	close(fds[0]);
 	assert_int_equal(crier_sink_put(sink, "lost\n", 5, true), 0);
@@ -155,9 +148,7 @@ static void test_blocked_then_resumed(void **state)
 	unsigned put;
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	sink = open_sink("-", 256 * 1024, 0);
 	put = fill(sink, 0); /* nobody reads, and the main loop is never held up */
 	wait_state(sink, CRIER_SINK_BLOCKED, 0);
@@ -182,9 +173,7 @@ static void test_block_amid_writes_is_told(void **state)
 	char text[8];
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	sink = open_sink("-", 256 * 1024, 0);
 	for (int i = 0; i < 8; i++) { /* half a second of writes that do not hang */
 		assert_int_equal(crier_sink_put(sink, "line\n", 5, true), 0);
@@ -193,11 +182,11 @@ static void test_block_amid_writes_is_told(void **state)
 	}
 	(void)fill(sink, 0);
 	wait_state(sink, CRIER_SINK_BLOCKED, 0);
-	restore_stdout();
 	close(fds[0]); /* ends the write that hangs */
-	close(fds[1]);
 	(void)crier_sink_close(sink, 1000);
 	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[1]);
 }
 
 static void test_end_of_block_is_told(void **state)
@@ -206,9 +195,7 @@ static void test_end_of_block_is_told(void **state)
 	struct reader reader;
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	sink = open_sink("-", 1024 * 1024, 0);
 	put_lines(sink, 0, 500);
 	wait_state(sink, CRIER_SINK_BLOCKED, 0);
@@ -232,9 +219,7 @@ static void test_close_deadline(void **state)
 	uint64_t start;
 	int fds[2];
 
-	(void)state;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	sink = open_sink("-", 1024 * 1024, 0);
 	while (put < 1000) {
 		n = make_line(line, sizeof(line), put);
@@ -275,19 +260,144 @@ static void test_whole_or_nothing(void **state)
 	crier_sink_free(NULL);
 }
 
+/* How often the writer thread has gone to sleep. */
+static long writers_sleeps(void)
+{
+	char path[64], line[128];
+	long count = -1;
+	DIR *tasks = opendir("/proc/self/task");
+
+	assert_non_null(tasks);
+	for (struct dirent *task; count < 0 && (task = readdir(tasks));) {
+		bool is_writer = false;
+		FILE *status;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", task->d_name);
+		status = fopen(path, "re");
+		while (status && fgets(line, sizeof(line), status)) {
+			is_writer |= strcmp(line, "Name:\tcrier-sink\n") == 0;
+			if (is_writer)
+				(void)sscanf(line, "voluntary_ctxt_switches: %ld", &count);
+		}
+		if (status)
+			fclose(status);
+	}
+	closedir(tasks);
+	assert_true(count >= 0);
+	return count;
+}
+
+/* As long as the reader takes all, no other thread is woken; when it did not, one is until it has caught up. */
+static void test_main_loop_writes_while_it_may(void **state)
+{
+	char letter = 'p', buf[65536];
+	struct iovec probe = {&letter, 1};
+	struct crier_sink *sink;
+	long sleeps;
+	int fds[2];
+
+	open_pipe(state, fds);
+	if (pwritev2(fds[1], &probe, 1, -1, RWF_NOWAIT) < 0) {
+		assert_int_equal(errno, EOPNOTSUPP); /* before Linux 6.4 */
+		skip();
+	}
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(read(fds[0], buf, 1), 1);
+	sink = open_sink("-", 256 * 1024, 0);
+	for (int round = 0; round < 2; round++) {
+		usleep(100 * 1000); /* it sleeps, for the first time or again */
+		sleeps = writers_sleeps();
+		for (int i = 0; i < 100; i++) {
+			assert_int_equal(crier_sink_put(sink, "line\n", 5, false), 0);
+			assert_int_equal(read(fds[0], buf, sizeof(buf)), 5);
+		}
+		assert_int_equal(writers_sleeps(), sleeps);
+		assert_true(fill(sink, 0) > 100);
+		while (crier_sink_room(sink) < 256 * 1024 || poll_lines(sink, fds[0], 0) > 0)
+			(void)!read(fds[0], buf, sizeof(buf));
+		usleep(100 * 1000);
+		assert_true(writers_sleeps() > sleeps);
+	}
+	assert_int_equal(crier_sink_close(sink, 1000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* What a full pipe left over has waited long enough. */
+static void test_the_rest_of_a_batch_does_not_linger(void **state)
+{
+	static char line[30000], buf[65536];
+	struct crier_sink *sink;
+	size_t got = 0;
+	int fds[2];
+
+	open_pipe(state, fds);
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	sink = open_sink("-", 256 * 1024, 20 * 1000);
+	for (int i = 0; i < 4; i++) { /* what may leave at once */
+		assert_int_equal(crier_sink_put(sink, "a\n", 2, false), 0);
+		assert_int_equal(poll_lines(sink, fds[0], 5000), 1);
+		assert_int_equal(read(fds[0], buf, sizeof(buf)), 2);
+	}
+	/* 64 KiB fit into the pipe: an urgent line, and half of a batch of two */
+	assert_int_equal(crier_sink_put(sink, line, sizeof(line), true), 0);
+	assert_int_equal(poll_lines(sink, fds[0], 5000), 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(crier_sink_put(sink, line, sizeof(line), false), 0);
+	while (got < 3 * sizeof(line)) {
+		assert_int_equal(poll_lines(sink, fds[0], 5000), 1);
+		got += (size_t)read(fds[0], buf, sizeof(buf));
+	}
+	assert_int_equal(crier_sink_close(sink, 1000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* What lingers, in the main loop's keeping or the thread's, is no reason to refuse a line for ever. */
+static void test_what_lingers_makes_room(void **state)
+{
+	struct crier_sink *sink;
+	char line[1000], buf[4096];
+	size_t got = 0;
+	int fds[2];
+
+	open_pipe(state, fds);
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	sink = open_sink("-", 2 * sizeof(line), 3600 * 1000); /* never full, never due */
+	for (int i = 0; i < 8; i++)
+		put_or_wait(sink, line, sizeof(line), false);
+	assert_int_equal(crier_sink_close(sink, 1000), 0);
+	crier_sink_free(sink);
+	restore_stdout();
+	close(fds[1]);
+	for (ssize_t n; (n = read(fds[0], buf, sizeof(buf))) > 0;)
+		got += (size_t)n;
+	assert_int_equal(got, 8 * sizeof(line));
+	close(fds[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_slow_pipe),
-		TEST(test_nonblocking_stdout),
-		TEST(test_linger_and_urgent),
-		TEST(test_closed_pipe),
+		TEST_ON_BOTH(test_slow_pipe),
+		TEST_ON_BOTH(test_nonblocking_stdout),
+		TEST_ON_BOTH(test_linger_and_urgent),
+		TEST_ON_BOTH(test_closed_pipe),
 		TEST(test_batches_of_whole_lines),
-		TEST(test_blocked_then_resumed),
-		TEST(test_block_amid_writes_is_told),
-		TEST(test_end_of_block_is_told),
-		TEST(test_close_deadline),
+		TEST_ON_BOTH(test_blocked_then_resumed),
+		TEST_ON_BOTH(test_block_amid_writes_is_told),
+		TEST_ON_BOTH(test_end_of_block_is_told),
+		TEST_ON_BOTH(test_close_deadline),
 		TEST(test_whole_or_nothing),
+		TEST_ON(test_main_loop_writes_while_it_may, pipe),
+		TEST_ON_BOTH(test_the_rest_of_a_batch_does_not_linger),
+		TEST_ON_BOTH(test_what_lingers_makes_room),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

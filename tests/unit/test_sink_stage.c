@@ -27,10 +27,9 @@ static void test_leave_with_the_flush(void **state)
 {
 	char text[64];
 	int fds[2];
-	(void)state;
 
-	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 	struct crier_sink *sink = open_sink("-", 65536, 0);
 
 	assert_int_equal(crier_sink_stage(sink, "a\n", 2, false), 0);
@@ -58,17 +57,15 @@ static void test_wait_for_room(void **state)
 {
 	char line[50];
 	int fds[2];
-	(void)state;
 
 	memset(line, 'x', sizeof(line));
 	line[49] = '\n';
-	assert_int_equal(pipe(fds), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	struct crier_sink *sink = open_sink("-", 100, 0);
 
 	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
 	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
-	/* a refused line hands over what is staged: else nobody would ever make room */
+	/* what is staged is handed over: else nobody would ever make room */
 	assert_int_equal(crier_sink_stage(sink, line, 50, false), -ENOSPC);
 	wait_empty(sink, 100);
 	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
@@ -98,10 +95,8 @@ static void test_turns_in_order(void **state)
 	struct reader reader;
 	unsigned placed = 0;
 	int fds[2];
-	(void)state;
 
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	struct crier_sink *sink = open_sink("-", 96 * 1024 + 1, 2);
 
 	start_reader(&reader, fds[0], 100, 30000);
@@ -128,10 +123,9 @@ static void test_turns_in_order(void **state)
 static void test_a_place_may_be_left(void **state)
 {
 	int fds[2];
-	(void)state;
 
-	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 	struct crier_sink *sink = open_sink("-", 4096, 0);
 
 	assert_null(crier_sink_place(sink, 4097));
@@ -186,12 +180,10 @@ static void test_a_burst_is_given_back(void **state)
 {
 	char *read_back = malloc(LARGE / 2);
 	int fds[2];
-	(void)state;
 
 	assert_non_null(read_back);
 	memset(read_back, 1, LARGE / 2);
-	assert_int_equal(pipe(fds), 0);
-	redirect_stdout(fds[1]);
+	open_pipe(state, fds);
 	struct crier_sink *sink = open_sink("-", LARGE, 0);
 
 	for (size_t put = 0; put < LARGE / 2; put += sizeof(long_line))
@@ -219,9 +211,9 @@ static void test_a_burst_is_given_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_leave_with_the_flush),  TEST(test_wait_for_room),
-		TEST(test_turns_in_order),	  TEST(test_who_keeps_up_costs_few_pages),
-		TEST(test_a_burst_is_given_back), TEST(test_a_place_may_be_left),
+		TEST_ON_BOTH(test_leave_with_the_flush),  TEST_ON(test_wait_for_room, fifo),
+		TEST_ON_BOTH(test_turns_in_order),	  TEST(test_who_keeps_up_costs_few_pages),
+		TEST_ON_BOTH(test_a_burst_is_given_back), TEST_ON_BOTH(test_a_place_may_be_left),
 	};
 
 	memset(long_line, 'x', sizeof(long_line));
