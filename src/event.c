@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The type table, and events at their beginning: all absent. */
-#include "crier/event.h"
+#include "crier/event_data.h"
 
 #include <assert.h>
 

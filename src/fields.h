@@ -4,7 +4,7 @@
 #define CRIER_FIELDS_H
 
 #include "crier/emit.h"
-#include "crier/event.h"
+#include "crier/event_data.h"
 
 #define CRIER_TEXT_MAX	   1024 /* a long text (path, message): bytes kept */
 #define CRIER_NAME_MAX	   256	/* a name: Kubernetes allows 253 */

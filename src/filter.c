@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Profile, severity and patterns over one event. Pure. */
+#include "crier/event_data.h"
 #include "crier/filter.h"
 
 #include <errno.h>

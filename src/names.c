@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of the closed lists: what enums are called in lines, in the schema and in docs/events.md. */
-#include "crier/event.h"
+#include "crier/event_data.h"
 #include "crier/names.h"
 
 const char *const crier_type_names[CRIER_TYPE_COUNT + 1] = {

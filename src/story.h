@@ -4,6 +4,7 @@
 #define CRIER_STORY_H
 
 #include "crier/emit.h"
+#include "crier/event_data.h"
 
 #define PUT(buf, literal) crier_buf_put(buf, literal, sizeof(literal) - 1)
 

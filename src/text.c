@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "crier/base/json.h"
+#include "crier/event_data.h"
 #include "story.h"
 
 #define TYPE_WIDTH  25 /* container.memory_pressure */

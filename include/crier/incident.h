@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "crier/event.h"
+#include "crier/event_data.h"
 
 #define CRIER_INCIDENTS_OPEN 4
 

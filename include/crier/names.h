@@ -3,7 +3,7 @@
 #ifndef CRIER_NAMES_H
 #define CRIER_NAMES_H
 
-#include "crier/event.h"
+#include "crier/event_data.h"
 
 /* Names of the enums of event.h and meta.h; index 0 is NULL, and so is what follows the last. */
 extern const char *const crier_severity_names[CRIER_SEVERITY_COUNT + 1];

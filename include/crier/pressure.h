@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "crier/event.h"
+#include "crier/event_data.h"
 
 #define CRIER_PRESSURE_RESAMPLE_NS (5ULL * 1000000000) /* while under pressure */
 #define CRIER_PRESSURE_HINT_NS	   (500ULL * 1000000)  /* at most one sample per container in this time */

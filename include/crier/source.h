@@ -9,6 +9,7 @@
 #define CRIER_SOURCE_H
 
 #include "crier/config.h"
+#include "crier/event_data.h"
 #include "crier/host.h"
 #include "crier/index.h"
 

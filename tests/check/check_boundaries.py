@@ -37,7 +37,7 @@ LAYERS = (
     ("base", "crier/base/*", "src/base/*"),
     (
         "event",
-        "crier/wire.h crier/field.h crier/meta.h crier/event.h crier/names.h",
+        "crier/wire.h crier/field.h crier/meta.h crier/event.h crier/event_data.h crier/names.h",
         "src/meta*.[ch] src/names.c src/hook_names.c src/signal_names.c",
     ),
     (

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "crier/emit.h"
+#include "crier/event_data.h"
 
 #define SAMPLE_ID     "3f9c1e2d4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
 #define SAMPLE_OLD_ID "be41a7c0d9e8f70615243342516070819a8b7c6d5e4f30211203f4e5d6c7b8a9"

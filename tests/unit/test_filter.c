@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "crier/event_data.h"
 #include "crier/filter.h"
 
 #define PASS  CRIER_VERDICT_PASS
