@@ -65,10 +65,13 @@ static void test_wait_for_room(void **state)
 
 	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
 	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
-	/* what is staged is handed over: else nobody would ever make room */
-	assert_int_equal(crier_sink_stage(sink, line, 50, false), -ENOSPC);
-	wait_empty(sink, 100);
-	assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
+	/* no room: what is staged is let go of, else nobody would ever make any; by now it may be written */
+	int r = crier_sink_stage(sink, line, 50, false);
+
+	assert_true(r == 0 || r == -ENOSPC);
+	wait_empty(sink, r == 0 ? 50 : 100);
+	if (r < 0)
+		assert_int_equal(crier_sink_stage(sink, line, 50, false), 0);
 	assert_int_equal(crier_sink_close(sink, 1000), 0);
 	crier_sink_free(sink);
 	restore_stdout();
@@ -211,7 +214,7 @@ static void test_a_burst_is_given_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST_ON_BOTH(test_leave_with_the_flush),  TEST_ON(test_wait_for_room, fifo),
+		TEST_ON_BOTH(test_leave_with_the_flush),  TEST_ON_BOTH(test_wait_for_room),
 		TEST_ON_BOTH(test_turns_in_order),	  TEST(test_who_keeps_up_costs_few_pages),
 		TEST_ON_BOTH(test_a_burst_is_given_back), TEST_ON_BOTH(test_a_place_may_be_left),
 	};
