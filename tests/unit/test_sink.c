@@ -260,8 +260,8 @@ static void test_whole_or_nothing(void **state)
 	crier_sink_free(NULL);
 }
 
-/* How often the writer thread has gone to sleep. */
-static long writers_sleeps(void)
+/* How often the writer thread has gone to sleep. @param ret_asleep  it sleeps now */
+static long writers_sleeps(bool *ret_asleep)
 {
 	char path[64], line[128];
 	long count = -1;
@@ -276,6 +276,8 @@ static long writers_sleeps(void)
 		status = fopen(path, "re");
 		while (status && fgets(line, sizeof(line), status)) {
 			is_writer |= strcmp(line, "Name:\tcrier-sink\n") == 0;
+			if (is_writer && strncmp(line, "State:", 6) == 0)
+				*ret_asleep = strstr(line, "sleeping") != NULL;
 			if (is_writer)
 				(void)sscanf(line, "voluntary_ctxt_switches: %ld", &count);
 		}
@@ -287,13 +289,30 @@ static long writers_sleeps(void)
 	return count;
 }
 
+/* All is written; soon the writer has nothing left to do. @return as writers_sleeps() */
+static long wait_writer_asleep(void)
+{
+	uint64_t deadline = now_ms() + 8000;
+	bool was_asleep = false, is_asleep = false;
+	long before, sleeps = writers_sleeps(&is_asleep);
+
+	do {
+		assert_true(now_ms() < deadline);
+		before = sleeps;
+		was_asleep = is_asleep;
+		usleep(20 * 1000);
+		sleeps = writers_sleeps(&is_asleep);
+	} while (!was_asleep || !is_asleep || sleeps != before);
+	return sleeps;
+}
+
 /* As long as the reader takes all, no other thread is woken; when it did not, one is until it has caught up. */
 static void test_main_loop_writes_while_it_may(void **state)
 {
 	char letter = 'p', buf[65536];
 	struct iovec probe = {&letter, 1};
+	bool is_asleep;
 	struct crier_sink *sink;
-	long sleeps;
 	int fds[2];
 
 	open_pipe(state, fds);
@@ -305,18 +324,17 @@ static void test_main_loop_writes_while_it_may(void **state)
 	assert_int_equal(read(fds[0], buf, 1), 1);
 	sink = open_sink("-", 256 * 1024, 0);
 	for (int round = 0; round < 2; round++) {
-		usleep(100 * 1000); /* it sleeps, for the first time or again */
-		sleeps = writers_sleeps();
+		long sleeps = wait_writer_asleep();
+
 		for (int i = 0; i < 100; i++) {
 			assert_int_equal(crier_sink_put(sink, "line\n", 5, false), 0);
 			assert_int_equal(read(fds[0], buf, sizeof(buf)), 5);
 		}
-		assert_int_equal(writers_sleeps(), sleeps);
+		assert_int_equal(writers_sleeps(&is_asleep), sleeps);
 		assert_true(fill(sink, 0) > 100);
 		while (crier_sink_room(sink) < 256 * 1024 || poll_lines(sink, fds[0], 0) > 0)
 			(void)!read(fds[0], buf, sizeof(buf));
-		usleep(100 * 1000);
-		assert_true(writers_sleeps() > sleeps);
+		assert_true(wait_writer_asleep() > sleeps);
 	}
 	assert_int_equal(crier_sink_close(sink, 1000), 0);
 	crier_sink_free(sink);
