@@ -2,9 +2,10 @@
 /*
  * The ring between the main loop and the writer thread. One mutex guards positions and state. Bytes behind head are the main
  * loop's: it stages lines there without the lock, and publishes a turn's worth together. Bytes between tail and head it
- * writes itself, with the lock, as long as the reader takes them at once; else it hands them over, and they are the
- * thread's, which writes them in place without the lock until it has caught up. Positions only rise; a byte's place is its
- * distance from `base` modulo the ring's size. When all is written the ring begins anew: the same few warm pages serve again.
+ * writes itself, with the lock, as long as the reader takes them at once; what it does not take when a turn is over is handed
+ * over to the thread, which writes in place without the lock until it has caught up. Until the thread has begun, which takes a
+ * CPU, the main loop takes them back with its next turn. Positions only rise; a byte's place is its distance from `base` modulo
+ * the ring's size. When all is written the ring begins anew: the same few warm pages serve again.
  * Private to src/sink.
  */
 #ifndef CRIER_SINK_RING_H
@@ -51,6 +52,7 @@ struct crier_sink {
 	uint64_t due_ns;     /* when the next batch may leave, full or not */
 	bool direct;	     /* the target says of a write whether it would wait: the main loop may try */
 	bool handed_over;    /* what is between tail and head is the thread's; always where not direct */
+	bool busy;	     /* the thread writes, or tries to */
 	bool idle;	     /* the thread sleeps until it is told, not until a batch is due */
 	uint64_t write_ns;   /* start of the attempt that is under way, 0 = none */
 	uint64_t rings_ns;   /* what timer_fd was set to last */
@@ -77,8 +79,11 @@ static inline size_t crier_sink_offset(const struct crier_sink *sink, uint64_t p
 
 /** Start the thread. @return 0 or -errno */
 int crier_writer_start(struct crier_sink *sink) crier_must_check;
-/** The main loop writes what is due, and hands over what the target does not take at once. Never waits for a reader. */
-void crier_writer_try(struct crier_sink *sink);
+/**
+ * The main loop writes what is due, and never waits for a reader.
+ * @param hand_over  what the target does not take now is the thread's; else it stays, and is tried again
+ */
+void crier_writer_try(struct crier_sink *sink, bool hand_over);
 /** End a write that hangs, and the thread with it; it may not succeed, see `finished`. Waits 300 ms at most. */
 void crier_writer_abort(struct crier_sink *sink);
 /** Wait for `cond` until `deadline`. @return false when it is over */

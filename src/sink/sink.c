@@ -95,13 +95,12 @@ static bool look_at_tail(struct crier_sink *sink, size_t wanted)
 	return is_room;
 }
 
-void crier_sink_flush(struct crier_sink *sink)
+/* @param is_burst  the turn goes on: what the reader does not take now it may take soon */
+static void publish(struct crier_sink *sink, bool is_burst)
 {
 	uint64_t used, len = sink->staged - sink->published;
 	bool is_wanted;
 
-	if (!len && !sink->staged_urgent && sink->lingers_until == UINT64_MAX)
-		return;
 	sink->published = sink->staged;
 	pthread_mutex_lock(&sink->lock);
 	used = sink->head - sink->tail;
@@ -109,9 +108,12 @@ void crier_sink_flush(struct crier_sink *sink)
 	is_wanted = sink->staged_urgent || (used < sink->write_bytes && used + len >= sink->write_bytes);
 	if (sink->staged_urgent)
 		sink->urgent_end = sink->head;
+	/* the thread may be woken and have no CPU: what it has not begun with need not wait for it */
+	if (sink->direct && !sink->busy)
+		sink->handed_over = false;
 	if (!sink->handed_over) {
-		crier_writer_try(sink);
 		is_wanted = true;
+		crier_writer_try(sink, !is_burst);
 	}
 	/* else the thread wakes by itself when the batch is due */
 	if (sink->handed_over && (is_wanted || sink->idle)) {
@@ -121,6 +123,12 @@ void crier_sink_flush(struct crier_sink *sink)
 	sink->lingers_until = !sink->handed_over && sink->head > sink->tail ? sink->due_ns : UINT64_MAX;
 	sink->staged_urgent = false;
 	pthread_mutex_unlock(&sink->lock);
+}
+
+void crier_sink_flush(struct crier_sink *sink)
+{
+	if (sink->staged > sink->published || sink->lingers_until != UINT64_MAX)
+		publish(sink, false);
 }
 
 uint64_t crier_sink_due_in(const struct crier_sink *sink)
@@ -156,7 +164,7 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
 		(void)look_at_tail(sink, 0);
 	if (len > sink->room_end - sink->staged) {
 		sink->staged_urgent = true; /* what lingers is in the way */
-		crier_sink_flush(sink);
+		publish(sink, false);
 		if (!look_at_tail(sink, len))
 			return -ENOSPC;
 	}
@@ -171,7 +179,7 @@ int crier_sink_stage(struct crier_sink *sink, const char *line, size_t len, bool
 	sink->staged_urgent |= urgent;
 	sink->touched_end = crier_max(sink->touched_end, crier_min(offset + len, sink->size));
 	if (urgent || sink->staged - sink->published >= sink->write_bytes)
-		crier_sink_flush(sink);
+		publish(sink, !urgent);
 	return 0;
 }
 

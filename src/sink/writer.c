@@ -140,7 +140,7 @@ static int pieces(const struct crier_sink *sink, uint64_t at, uint64_t end, stru
 
 /* ---- by the main loop ---- */
 
-void crier_writer_try(struct crier_sink *sink)
+void crier_writer_try(struct crier_sink *sink, bool hand_over)
 {
 	while (!sink->handed_over && is_due(sink)) {
 		uint64_t end = batch_end(sink);
@@ -154,10 +154,12 @@ void crier_writer_try(struct crier_sink *sink)
 		} else if (n < 0 && n != -EAGAIN && n != -EINTR) {
 			sink->direct = false; /* not here; or the thread meets it too, and knows what to do */
 		}
-		if (sink->tail < end) {
-			sink->handed_over = true;
-			sink->urgent_end = sink->head; /* the rest has lingered */
-		}
+		if (sink->tail == end)
+			continue;
+		if (!hand_over && sink->direct)
+			break;
+		sink->handed_over = true;
+		sink->urgent_end = sink->head; /* the rest has lingered */
 	}
 }
 
@@ -274,9 +276,11 @@ static void *writer_main(void *arg)
 		uint64_t from = sink->tail, to = batch_end(sink);
 
 		count_batch(sink);
+		sink->busy = true;
 		pthread_mutex_unlock(&sink->lock);
 		to = write_batch(sink, from, to);
 		pthread_mutex_lock(&sink->lock);
+		sink->busy = false;
 		sink->tail = to;
 		if (sink->room_wanted && to > from) {
 			sink->room_wanted = false;
