@@ -316,21 +316,23 @@ static void test_main_loop_writes_while_it_may(void **state)
 	int fds[2];
 
 	open_pipe(state, fds);
-	if (pwritev2(fds[1], &probe, 1, -1, RWF_NOWAIT) < 0) {
-		assert_int_equal(errno, EOPNOTSUPP); /* before Linux 6.4 */
-		skip();
-	}
+	/* a FIFO never says so, a pipe not before Linux 6.4 */
+	bool says = pwritev2(fds[1], &probe, 1, -1, RWF_NOWAIT) == 1;
+
+	assert_true(says || errno == EOPNOTSUPP);
 	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
-	assert_int_equal(read(fds[0], buf, 1), 1);
+	if (says)
+		assert_int_equal(read(fds[0], buf, 1), 1);
 	sink = open_sink("-", 256 * 1024, 0);
 	for (int round = 0; round < 2; round++) {
 		long sleeps = wait_writer_asleep();
 
 		for (int i = 0; i < 100; i++) {
 			assert_int_equal(crier_sink_put(sink, "line\n", 5, false), 0);
+			assert_int_equal(poll_lines(sink, fds[0], 5000), 1);
 			assert_int_equal(read(fds[0], buf, sizeof(buf)), 5);
 		}
-		assert_int_equal(writers_sleeps(&is_asleep), sleeps);
+		assert_true(says ? writers_sleeps(&is_asleep) == sleeps : wait_writer_asleep() > sleeps);
 		assert_true(fill(sink, 0) > 100);
 		while (crier_sink_room(sink) < 256 * 1024 || poll_lines(sink, fds[0], 0) > 0)
 			(void)!read(fds[0], buf, sizeof(buf));
@@ -413,7 +415,7 @@ int main(void)
 		TEST_ON_BOTH(test_end_of_block_is_told),
 		TEST_ON_BOTH(test_close_deadline),
 		TEST(test_whole_or_nothing),
-		TEST_ON(test_main_loop_writes_while_it_may, pipe),
+		TEST_ON_BOTH(test_main_loop_writes_while_it_may),
 		TEST_ON_BOTH(test_the_rest_of_a_batch_does_not_linger),
 		TEST_ON_BOTH(test_what_lingers_makes_room),
 	};
