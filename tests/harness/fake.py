@@ -371,6 +371,17 @@ class Fake:
             time.sleep(0.01)
         raise AssertionError(f"{self.count(EVENTS)} of {count} subscriptions after {seconds:g} s")
 
+    def wait_lives(self, count: int, seconds: float = 20) -> list[float | None]:
+        """What the first so many GetContainerEvents may last, or more: told a moment after they count as subscribed."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with self._lock:
+                lives = [left for method, left in self.deadlines if method == EVENTS]
+            if len(lives) >= count:
+                return lives
+            time.sleep(0.01)
+        raise AssertionError(f"{len(lives)} of {count} streams began after {seconds:g} s")
+
     def count(self, method: str) -> int:
         with self._lock:
             return self.calls.count(method)

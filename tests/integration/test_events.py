@@ -269,7 +269,7 @@ def test_the_deadline_is_the_runtimes_too(env: Env) -> None:
     path = env.folder() / "s"
     with Fake(path, events=True) as fake, Driver(path, stream=1, life=400, reconcile_ms=600000) as driver:
         fake.wait_subscribed(4, seconds=40)
-        lives = [left for method, left in fake.deadlines if method == EVENTS]
+        lives = fake.wait_lives(4)
         assert all(left is not None and left <= 0.42 * 1.25 * 2**times for times, left in enumerate(lives)), f"{lives}"
         assert lives[3] > lives[0] * 2, f"a quiet stream may last longer each time: {lives}"
         assert driver.count("list_begin") >= 3, "each is followed by a list"
@@ -277,7 +277,7 @@ def test_the_deadline_is_the_runtimes_too(env: Env) -> None:
         fake.send(full("created", "c1"))
         happened(driver, "created", "c1")
         fake.wait_subscribed(6, seconds=60)
-        lives = [left for method, left in fake.deadlines if method == EVENTS]
+        lives = fake.wait_lives(6)
         assert min(lives[4:]) <= 0.42 * 1.25, f"after traffic it is short again: {lives}"
 
 
@@ -327,6 +327,7 @@ def test_every_call_has_a_deadline(env: Env) -> None:
         driver.ask("unknown+pod", "c")
         driver.ask("sandbox", "s")
         once("probe", str(path), "2000")
+        fake.wait_lives(1)
         with fake._lock:  # pylint: disable=protected-access
             seen = list(fake.deadlines)
         assert {method for method, _ in seen} == {"Version", "Status", "ListPodSandbox", "ListContainers", "ContainerStatus",
